@@ -1,0 +1,422 @@
+import type { Annotation } from '#src/model/annotation.ts';
+import type { Event, Trigger } from '#src/model/event.ts';
+import type { Outcome } from '#src/model/outcome.ts';
+import type { BuildSpec, RolloutTarget, ServiceSpec, Shell, StepSpec } from '#src/model/pipeline.ts';
+import type { PlannedJob } from '#src/model/plan.ts';
+import type { Repository } from '#src/model/repository.ts';
+import type { WorkloadState } from '#src/model/rollout.ts';
+import type { Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
+import type { Diagnostic } from '#src/model/diagnostic.ts';
+
+/**
+ * What the engine needs of the world, in its own words. Unless a method says otherwise it may be
+ * called concurrently, throws PlatformError when the platform fails and UserError when what was
+ * asked for can't be, and gives up when its signal is aborted by throwing the signal's reason.
+ */
+
+// ---- Source -----------------------------------------------------------------------------------
+
+/** The repository's files at a commit. */
+export interface Source {
+  /** The commit that a ref (`refs/heads/x`, `refs/tags/v1`, `refs/pull/7/head`) names now, peeled; null if there is none. */
+  resolve(repository: Repository, ref: string, signal: AbortSignal): Promise<string | null>;
+  /** Message of the commit. Fetches `ref` if the commit isn't known yet. */
+  message(repository: Repository, commit: Commit, signal: AbortSignal): Promise<string>;
+  /** Paths of all files at the commit that lie no deeper than two folders (enough for detection). */
+  list(repository: Repository, commit: Commit, signal: AbortSignal): Promise<readonly string[]>;
+  /** Contents by path; null where there is no such file. Refuses files over 1 MB with UserError. */
+  read(
+    repository: Repository,
+    commit: Commit,
+    paths: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, string | null>>;
+  /**
+   * A folder with the commit checked out, `.git` included (tags known, no credentials in it, nothing
+   * points outside). It is shared and must never be written to or run in; whoever called must release it.
+   */
+  tree(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Tree>;
+}
+
+export interface Commit {
+  readonly sha: string;
+  /** Ref from which it can be fetched. */
+  readonly ref: string;
+}
+
+export interface Tree extends AsyncDisposable {
+  /** Absolute path. */
+  readonly path: string;
+}
+
+// ---- Executor ---------------------------------------------------------------------------------
+
+/** Everything that a script job needs, resolved. */
+export interface JobRequest {
+  readonly jobId: string;
+  readonly runId: string;
+  readonly attempt: number;
+  /** For labels and messages. */
+  readonly repository: string;
+  readonly key: string;
+  readonly image: string;
+  readonly shell: Shell;
+  readonly workdir: string | null;
+  readonly steps: readonly StepSpec[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Values that never may appear in the log. */
+  readonly secrets: readonly string[];
+  readonly services: readonly ServiceSpec[];
+  /** Glob patterns, relative to the workspace, `**` allowed. */
+  readonly artifacts: readonly string[];
+  readonly reports: readonly string[];
+  /** Archives from the jobs that this one needs, unpacked into the workspace before the first step. */
+  readonly inputs: readonly ArchiveRef[];
+  readonly timeoutMs: number;
+}
+
+/** Name of a stored tar archive, given out by an Executor and understood by it and the ImageBuilder. */
+export type ArchiveRef = string;
+
+export interface JobResult {
+  readonly outcome: Outcome;
+  /** Files named by `artifacts`, if there were any and the job succeeded. */
+  readonly artifacts: ArchiveRef | null;
+  /** Contents of the files named by `reports`, by path; also of a failed job. At most 10 MB in all. */
+  readonly reports: ReadonlyMap<string, string>;
+}
+
+/** Told in order, never concurrently. Bytes are masked and free of step markers. */
+export interface JobListener {
+  log(bytes: Buffer): void;
+  step(step: StepChange): void;
+}
+
+export type StepChange =
+  | { readonly kind: 'started'; readonly index: number; readonly at: number }
+  | { readonly kind: 'finished'; readonly index: number; readonly at: number; readonly exitCode: number };
+
+export interface Executor {
+  /**
+   * Runs the job to its end. `tree` is awaited while the container starts, so hand over the promise.
+   * The user's failure, a time-out and a stop are outcomes; only the platform's failure throws.
+   * When `signal` is aborted: SIGTERM, 10 s, SIGKILL, and the outcome is `cancelled` with the reason's message.
+   * Everything made for the job is removed, if need be after the promise is settled.
+   */
+  run(request: JobRequest, tree: Promise<Tree>, listener: JobListener, signal: AbortSignal): Promise<JobResult>;
+  /** Removes what an earlier process left behind for jobs other than `alive`. Returns how many things went. */
+  sweep(alive: ReadonlySet<string>): Promise<number>;
+  /** Rejects with PlatformError if the engine can't be reached. Deadline 5 s. */
+  ping(): Promise<void>;
+  /** Ends containers kept ready and waits for removals under way. */
+  close(): Promise<void>;
+}
+
+// ---- ImageBuilder -----------------------------------------------------------------------------
+
+export interface BuildRequest {
+  readonly jobId: string;
+  readonly repository: string;
+  readonly build: BuildSpec;
+  /** Tags to push under; empty: build only. */
+  readonly tags: readonly string[];
+  readonly inputs: readonly ArchiveRef[];
+  readonly secrets: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+export interface ImageBuilder {
+  /**
+   * Builds with BuildKit and pushes. A failing Dockerfile is the outcome `failure`; a registry that
+   * can't be reached throws. `image` is `repository@sha256:...` once pushed, else null.
+   */
+  build(
+    request: BuildRequest,
+    tree: Promise<Tree>,
+    listener: JobListener,
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: Outcome; readonly image: string | null }>;
+}
+
+// ---- Cluster ----------------------------------------------------------------------------------
+
+/** Kubernetes workloads. Calls that fail for a moment (429, 5xx, connection) are repeated inside. */
+export interface Cluster {
+  /** The workload as it is. UserError if it, its namespace or the container doesn't exist, or rights are missing. */
+  inspect(target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState>;
+  /** Sets the container's image by strategic merge patch and answers with the workload's new generation. */
+  setImage(target: RolloutTarget, image: string, signal: AbortSignal): Promise<{ readonly generation: number }>;
+  /**
+   * The workload's state now and after every change of it, its pods and their events. Never ends by itself: a
+   * watch that ends, expires or breaks is opened again inside. Ends when the signal is aborted.
+   */
+  observe(target: RolloutTarget, signal: AbortSignal): AsyncIterable<WorkloadState>;
+  /** The last lines of the failing container of the new version, or '' if there are none. */
+  lastLines(target: RolloutTarget, lines: number, signal: AbortSignal): Promise<string>;
+}
+
+// ---- Reporter ---------------------------------------------------------------------------------
+
+/**
+ * Tells people. It is given the whole run and sends what differs from what it told before, so telling
+ * again is always safe. Returns at once; what can't be told now is told later.
+ */
+export interface Reporter {
+  report(runId: string): void;
+  /** Waits until all that was reported has been told, or the deadline passed. */
+  flush(deadlineMs: number): Promise<void>;
+}
+
+/** What people are asked or answered outside of a run's report. Errors are thrown. */
+export interface Forge {
+  /** The person's role in the repository now, from GitHub: never from a payload. */
+  role(repository: Repository, login: string): Promise<Role>;
+  pullRequest(repository: Repository, number: number): Promise<PullRequest>;
+  /** Open pull request whose head is this branch of this repository, if there is one. */
+  openPullRequest(repository: Repository, branch: string): Promise<PullRequest | null>;
+  react(repository: Repository, commentId: number, reaction: Reaction): Promise<void>;
+  comment(repository: Repository, number: number, body: string): Promise<void>;
+}
+
+export type Role = 'none' | 'read' | 'triage' | 'write' | 'maintain' | 'admin';
+export type Reaction = '+1' | '-1' | 'eyes' | 'rocket' | 'confused';
+
+export interface PullRequest {
+  readonly number: number;
+  readonly state: 'open' | 'closed';
+  readonly title: string;
+  readonly sha: string;
+  readonly branch: string;
+  readonly base: string;
+  readonly fork: boolean;
+  readonly author: string;
+}
+
+// ---- Logs -------------------------------------------------------------------------------------
+
+/** Logs of jobs, as bytes. One writer a job, any number of readers. A log is named by job id and attempt. */
+export interface Logs {
+  open(log: LogName): Promise<LogWriter>;
+  /** Bytes from `from` up to `to` (default: what is there now). Empty if there is no log. */
+  read(log: LogName, from: number, to?: number): Promise<Buffer>;
+  size(log: LogName): Promise<number>;
+  /** Chunks from `from` on as they come; ends when the writer was closed and all is read, or on abort. */
+  follow(
+    log: LogName,
+    from: number,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly offset: number; readonly bytes: Buffer }>;
+}
+
+export interface LogName {
+  readonly jobId: string;
+  readonly attempt: number;
+}
+
+export interface LogWriter {
+  /** Offset of the next byte. */
+  readonly offset: number;
+  /** Appends; order is kept. Buffered: written within 100 ms. */
+  write(bytes: Buffer): void;
+  close(): Promise<void>;
+}
+
+// ---- Store ------------------------------------------------------------------------------------
+
+export interface Store {
+  readonly deliveries: DeliveryStore;
+  readonly runs: RunStore;
+  readonly images: ImageStore;
+  readonly deployments: DeploymentStore;
+  readonly audit: AuditStore;
+  /** What GitHub was told, as an opaque text by key. */
+  readonly told: ToldStore;
+  /** Rejects with PlatformError if the database doesn't answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Delivery {
+  /** X-GitHub-Delivery. */
+  readonly guid: string;
+  readonly event: string;
+  /** The body as it came. */
+  readonly body: Buffer;
+  readonly receivedAt: number;
+}
+
+export interface DeliveryStore {
+  /** Durable when it resolves. False if the GUID was known already (then nothing changes). */
+  add(delivery: Delivery): Promise<boolean>;
+  /** The oldest not yet processed, at most `limit`. */
+  pending(limit: number): Promise<readonly Delivery[]>;
+  /** Marks as processed with what came of it, a sentence. */
+  finish(guid: string, result: string, at: number): Promise<void>;
+  get(
+    guid: string,
+  ): Promise<{
+    readonly event: string;
+    readonly receivedAt: number;
+    readonly finishedAt: number | null;
+    readonly result: string | null;
+  } | null>;
+}
+
+export interface NewRun {
+  readonly repository: Repository;
+  readonly trigger: Trigger;
+  readonly pullRequest: number | null;
+  readonly at: number;
+}
+
+export interface RunStore {
+  /** Creates the run, or answers the one that has the same repository, sha and runKey. Atomic. */
+  create(run: NewRun): Promise<{ readonly run: Run; readonly created: boolean }>;
+  get(id: string): Promise<Run | null>;
+  view(id: string): Promise<RunView | null>;
+  job(id: string): Promise<Job | null>;
+  /** Ids of runs that aren't completed, oldest first. */
+  unfinished(): Promise<readonly string[]>;
+  /** Newest first. */
+  list(filter: {
+    readonly repository?: string;
+    readonly branch?: string;
+    readonly before?: string;
+    readonly limit: number;
+  }): Promise<readonly Run[]>;
+  /** Newest run with this head commit that isn't a deploy run, or null. */
+  ofCommit(repositoryId: number, sha: string): Promise<Run | null>;
+  /** Newest run for the branch by a push (or a pull request from it, if there is no push), for badges. `repository` is `owner/name`. */
+  ofBranch(repository: string, branch: string): Promise<Run | null>;
+  /** Newest run of the pull request (by number), or null. */
+  ofPullRequest(repositoryId: number, number: number): Promise<Run | null>;
+  setPullRequest(id: string, number: number): Promise<void>;
+  /** Stores the plan: makes the jobs (state waiting) and sets the run running, in one transaction. Nothing happens if it was planned before. */
+  plan(
+    id: string,
+    plan: {
+      readonly jobs: readonly PlannedJob[];
+      readonly diagnostics: readonly Diagnostic[];
+      readonly pipelineFile: string;
+      readonly at: number;
+    },
+  ): Promise<void>;
+  /** Ends a run (also one without jobs). */
+  finish(id: string, outcome: Outcome, diagnostics: readonly Diagnostic[], at: number): Promise<void>;
+  /** waiting -> queued. Only if it is waiting. */
+  queue(jobId: string, at: number): Promise<void>;
+  /** The oldest queued job of one of the kinds, now running and owned by `worker`. Atomic: no job is given twice. */
+  claim(worker: string, kinds: readonly PlannedJob['work']['kind'][], at: number): Promise<Job | null>;
+  /** Stores steps and progress of a running job. */
+  progress(jobId: string, change: { readonly steps?: readonly Step[]; readonly progress?: string }): Promise<void>;
+  /** Any state -> completed. */
+  complete(
+    jobId: string,
+    result: {
+      readonly outcome: Outcome;
+      readonly annotations?: readonly Annotation[];
+      readonly tests?: TestSummary | null;
+      readonly artifacts?: ArchiveRef | null;
+      readonly at: number;
+    },
+  ): Promise<void>;
+  /** Archive of the newest successful job with this key for the commit, or null. */
+  artifacts(repositoryId: number, sha: string, key: string): Promise<ArchiveRef | null>;
+  /** completed -> waiting with attempt + 1, steps and outcome cleared, for these jobs; the run is running again. One transaction. */
+  restart(runId: string, jobIds: readonly string[], at: number): Promise<void>;
+  /** running -> queued with attempt + 1, for jobs whose worker is gone. Returns the jobs. */
+  requeue(worker: string | null): Promise<readonly Job[]>;
+}
+
+export interface ImageRecord {
+  readonly repositoryId: number;
+  readonly sha: string;
+  /** Id of the image job. */
+  readonly job: string;
+  /** `repository@sha256:...` */
+  readonly image: string;
+  readonly tags: readonly string[];
+  readonly at: number;
+}
+
+export interface ImageStore {
+  record(image: ImageRecord): Promise<void>;
+  find(repositoryId: number, sha: string, job: string): Promise<ImageRecord | null>;
+}
+
+export interface DeploymentRecord {
+  readonly id: string;
+  readonly repositoryId: number;
+  readonly repository: string;
+  readonly environment: string;
+  readonly sha: string;
+  readonly runId: string;
+  readonly jobId: string;
+  readonly actor: string;
+  readonly state: 'queued' | 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
+  /** A sentence on where it stands. */
+  readonly description: string;
+  /** Image before and after, for each workload. */
+  readonly changes: readonly { readonly workload: string; readonly before: string | null; readonly after: string }[];
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface DeploymentStore {
+  save(deployment: DeploymentRecord): Promise<void>;
+  ofJob(jobId: string): Promise<DeploymentRecord | null>;
+  /** Newest first. */
+  list(repositoryId: number, environment: string | null, limit: number): Promise<readonly DeploymentRecord[]>;
+  /** The last that succeeded before `before` (an id), or null. */
+  lastHealthy(repositoryId: number, environment: string, before: string | null): Promise<DeploymentRecord | null>;
+}
+
+export interface AuditStore {
+  append(record: {
+    readonly at: number;
+    readonly actor: string;
+    readonly action: string;
+    readonly repository: string;
+    readonly subject: string;
+    readonly decision: 'allowed' | 'refused';
+    readonly reason: string;
+  }): Promise<void>;
+  list(
+    repository: string | null,
+    limit: number,
+  ): Promise<
+    readonly {
+      readonly at: number;
+      readonly actor: string;
+      readonly action: string;
+      readonly repository: string;
+      readonly subject: string;
+      readonly decision: string;
+      readonly reason: string;
+    }[]
+  >;
+}
+
+export interface ToldStore {
+  get(key: string): Promise<string | null>;
+  set(key: string, value: string): Promise<void>;
+}
+
+// ---- Policy and time ----------------------------------------------------------------------------
+
+/** What the operator's file allows. Pure answers on data that was read at start. */
+export interface Policy {
+  /** Why the repository may not push to this image repository, or null if it may. */
+  refusePush(repository: Repository, image: string): string | null;
+  /** Why the repository may not roll out to this target, or null if it may. */
+  refuseRollout(repository: Repository, target: RolloutTarget): string | null;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** Takes events in the order they were received. Throwing leaves the delivery unprocessed, to be tried again. */
+export type Intake = (event: Event) => Promise<string>;

@@ -1,0 +1,146 @@
+import type { Repository } from './repository.ts';
+
+/**
+ * What a webhook means to Slipway. Payloads are understood once, in the GitHub adapter;
+ * everything behind it speaks of these.
+ */
+export type Event =
+  | TriggerEvent
+  | CommentEvent
+  | RerunEvent
+  | ButtonEvent
+  | PullRequestClosed
+  | InstallationEvent
+  | IgnoredEvent;
+
+/** An event that may start a run of the repository's pipeline. */
+export interface TriggerEvent {
+  readonly kind: 'trigger';
+  readonly repository: Repository;
+  readonly trigger: Trigger;
+}
+
+/** What a run is made for. Stored with the run. */
+export type Trigger = PushTrigger | TagTrigger | PullRequestTrigger | MergeGroupTrigger | DeployTrigger;
+
+interface TriggerBase {
+  /** The commit, 40 (or 64) hex digits; for an annotated tag the peeled commit. */
+  readonly sha: string;
+  /** Fully qualified ref in the base repository from which the commit can be fetched. */
+  readonly ref: string;
+  /** Login of who caused it. */
+  readonly actor: string;
+  /** First line of the commit's message, or the pull request's title. Data, never code. */
+  readonly title: string;
+}
+
+export interface PushTrigger extends TriggerBase {
+  readonly kind: 'push';
+  readonly branch: string;
+}
+
+export interface TagTrigger extends TriggerBase {
+  readonly kind: 'tag';
+  readonly tag: string;
+}
+
+export interface PullRequestTrigger extends TriggerBase {
+  readonly kind: 'pull_request';
+  readonly number: number;
+  /** The head branch's name (in the fork, if it is one). */
+  readonly branch: string;
+  /** The branch it is to be merged into. */
+  readonly base: string;
+  readonly fork: boolean;
+}
+
+export interface MergeGroupTrigger extends TriggerBase {
+  readonly kind: 'merge_group';
+  readonly base: string;
+}
+
+/** `/deploy ENV`: build what is missing for this commit and roll it out. */
+export interface DeployTrigger extends TriggerBase {
+  readonly kind: 'deploy';
+  readonly environment: string;
+  readonly branch: string;
+  /** The pull request where it was asked for, or null. */
+  readonly number: number | null;
+  /** Makes each request a run of its own: the id of the comment, say. */
+  readonly request: string;
+}
+
+export interface CommentEvent {
+  readonly kind: 'comment';
+  readonly repository: Repository;
+  /** Number of the pull request. Comments on plain issues are ignored. */
+  readonly number: number;
+  readonly commentId: number;
+  readonly body: string;
+  readonly actor: string;
+  /** When the comment was written, milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** "Re-run" on GitHub: one check run, or all failed ones of a suite. */
+export interface RerunEvent {
+  readonly kind: 'rerun';
+  readonly repository: Repository;
+  readonly sha: string;
+  readonly actor: string;
+  /** external_id of the check run (a Job's id), or null for the whole suite. */
+  readonly externalId: string | null;
+}
+
+/** A press on a button that Slipway put on a check run. */
+export interface ButtonEvent {
+  readonly kind: 'button';
+  readonly repository: Repository;
+  readonly sha: string;
+  readonly actor: string;
+  readonly externalId: string;
+  readonly identifier: string;
+}
+
+export interface PullRequestClosed {
+  readonly kind: 'pull_request_closed';
+  readonly repository: Repository;
+  readonly number: number;
+}
+
+export interface InstallationEvent {
+  readonly kind: 'installation';
+  readonly installationId: number;
+  readonly account: string;
+  readonly change: string;
+}
+
+/** Understood, and nothing to do. The reason is stored with the delivery. */
+export interface IgnoredEvent {
+  readonly kind: 'ignored';
+  readonly reason: string;
+}
+
+/**
+ * Two triggers with the same repository, sha and key are one run: a push to a branch and the pull
+ * request from that branch share theirs, whichever arrives first.
+ */
+export function runKey(trigger: Trigger): string {
+  switch (trigger.kind) {
+    case 'push':
+      return `refs/heads/${trigger.branch}`;
+    case 'pull_request':
+      return trigger.fork ? `refs/pull/${trigger.number}/head` : `refs/heads/${trigger.branch}`;
+    case 'tag':
+      return `refs/tags/${trigger.tag}`;
+    case 'merge_group':
+      return trigger.ref;
+    case 'deploy':
+      return `deploy/${trigger.environment}/${trigger.request}`;
+  }
+}
+
+/** True if the commit comes from people without write access to the repository: no secrets, no push. */
+export function isStrangers(trigger: Trigger): boolean {
+  return trigger.kind === 'pull_request' && trigger.fork;
+}

@@ -1,0 +1,153 @@
+import type { Annotation } from './annotation.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import type { Trigger } from './event.ts';
+import type { Outcome } from './outcome.ts';
+import type { PlannedJob } from './plan.ts';
+import type { Repository } from './repository.ts';
+
+/** One execution of a pipeline for one event. Times are milliseconds since the epoch. */
+export interface Run {
+  /** Unguessable only by signature; sortable by time. */
+  readonly id: string;
+  readonly repository: Repository;
+  readonly trigger: Trigger;
+  /** `pending`: not planned yet. */
+  readonly state: 'pending' | 'running' | 'completed';
+  readonly outcome: Outcome | null;
+  /** Mistakes and remarks about the pipeline file. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** The file the pipeline came from, or null as long as it isn't known. */
+  readonly pipelineFile: string | null;
+  /** Open pull request of this head, if one is known. */
+  readonly pullRequest: number | null;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+}
+
+/**
+ * waiting: for its needs. queued: ready to be claimed. running: claimed by a worker.
+ * A job that is re-run gets a new attempt and starts over.
+ */
+export interface Job {
+  readonly id: string;
+  readonly runId: string;
+  readonly plan: PlannedJob;
+  readonly state: 'waiting' | 'queued' | 'running' | 'completed';
+  readonly outcome: Outcome | null;
+  /** From 1. */
+  readonly attempt: number;
+  readonly steps: readonly Step[];
+  readonly annotations: readonly Annotation[];
+  readonly tests: TestSummary | null;
+  /** Set for a deploy job: what the rollout says now, a sentence. */
+  readonly progress: string | null;
+  readonly queuedAt: number | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+}
+
+export interface Step {
+  readonly index: number;
+  readonly name: string;
+  readonly state: 'pending' | 'running' | 'completed';
+  readonly exitCode: number | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  /** Byte offsets of the step's part in the job's log. */
+  readonly logStart: number | null;
+  readonly logEnd: number | null;
+}
+
+export interface TestSummary {
+  readonly total: number;
+  readonly failed: number;
+  readonly skipped: number;
+  /** Names of failed tests, at most 100. */
+  readonly failures: readonly string[];
+}
+
+/** The whole of a run: what a reporter or a page is given. */
+export interface RunView {
+  readonly run: Run;
+  /** In the order of the plan. */
+  readonly jobs: readonly Job[];
+}
+
+/** Answers whether the job's condition holds, given the outcomes of the jobs it needs. */
+export type Condition = (job: Job, needs: readonly Job[]) => { readonly holds: boolean; readonly reason: string };
+
+/** What is to be stored so that a run goes on. */
+export interface Advance {
+  /** Jobs that may be claimed now. */
+  readonly queue: readonly Job[];
+  /** Jobs that end without running, with the outcome to store. */
+  readonly end: readonly { readonly job: Job; readonly outcome: Outcome }[];
+  /** The run's outcome once every job is completed, otherwise null. */
+  readonly outcome: Outcome | null;
+}
+
+/**
+ * What follows from the states of a run's jobs: which waiting jobs may start, which end as skipped,
+ * and whether the run is over. Pure; asked again after every change. Jobs that it ends count as
+ * ended for the jobs behind them, so one call settles everything that can be settled.
+ */
+export function advance(jobs: readonly Job[], condition: Condition): Advance {
+  const outcomes = new Map<string, Outcome>();
+  for (const job of jobs) {
+    if (job.state === 'completed' && job.outcome) outcomes.set(job.plan.key, job.outcome);
+  }
+  const byKey = new Map(jobs.map((job) => [job.plan.key, job]));
+  const queue: Job[] = [];
+  const end: { job: Job; outcome: Outcome }[] = [];
+  let settled = true;
+  while (settled) {
+    settled = false;
+    for (const job of jobs) {
+      if (job.state !== 'waiting' || outcomes.has(job.plan.key) || queue.includes(job)) continue;
+      const outcome = job.plan.skip === null ? null : ({ kind: 'skipped', reason: job.plan.skip } as const);
+      if (outcome) {
+        outcomes.set(job.plan.key, outcome);
+        end.push({ job, outcome });
+        settled = true;
+        continue;
+      }
+      if (!job.plan.needs.every((key) => outcomes.has(key))) continue;
+      const needs = job.plan.needs.flatMap((key) => {
+        const need = byKey.get(key);
+        return need ? [{ ...need, state: 'completed' as const, outcome: outcomes.get(key) ?? null }] : [];
+      });
+      const answer = condition(job, needs);
+      if (answer.holds) {
+        queue.push(job);
+      } else {
+        const skipped: Outcome = { kind: 'skipped', reason: answer.reason };
+        outcomes.set(job.plan.key, skipped);
+        end.push({ job, outcome: skipped });
+      }
+      settled = true;
+    }
+  }
+  const over = jobs.length > 0 && jobs.every((job) => outcomes.has(job.plan.key));
+  return { queue, end, outcome: over ? conclude(jobs, outcomes) : null };
+}
+
+/** The worst that happened to a job that counts; skipped jobs don't make a run fail. */
+function conclude(jobs: readonly Job[], outcomes: ReadonlyMap<string, Outcome>): Outcome {
+  const order = ['broken', 'failure', 'timed_out', 'cancelled'] as const;
+  for (const kind of order) {
+    const names = jobs
+      .filter((job) => outcomes.get(job.plan.key)?.kind === kind && !job.plan.continueOnError)
+      .map((job) => job.plan.key);
+    if (names.length > 0) return { kind, reason: names.join(', ') };
+  }
+  const ran = [...outcomes.values()].some((o) => o.kind !== 'skipped');
+  return ran ? { kind: 'success' } : { kind: 'skipped', reason: 'No job runs for this event.' };
+}
+
+/** True if a job that needs this one may take it as passed. */
+export function passed(job: Job): boolean {
+  if (job.outcome === null) return false;
+  if (job.outcome.kind === 'success' || job.outcome.kind === 'neutral') return true;
+  return job.plan.continueOnError && job.outcome.kind !== 'skipped' && job.outcome.kind !== 'cancelled';
+}
