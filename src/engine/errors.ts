@@ -1,0 +1,15 @@
+import { type Outcome, PlatformError, UserError } from '#src/model/outcome.ts';
+
+export function isPlatformError(error: unknown): error is PlatformError {
+  return error instanceof PlatformError;
+}
+
+/** How an error that ended a job is told: the user's fault if an adapter said so, otherwise the platform's. */
+export function outcomeOf(error: unknown): Outcome {
+  if (error instanceof UserError) return { kind: 'failure', reason: error.message };
+  if (error instanceof PlatformError) return { kind: 'broken', reason: error.message };
+  return {
+    kind: 'broken',
+    reason: `Slipway itself failed: ${error instanceof Error ? error.message : String(error)}. The server's log has the details; re-run the job, and report it if it comes again.`,
+  };
+}

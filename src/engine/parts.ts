@@ -1,0 +1,46 @@
+import type { Annotation } from '#src/model/annotation.ts';
+import type { Run, TestSummary } from '#src/model/run.ts';
+import type { Clock, Cluster, Executor, Forge, ImageBuilder, Logs, Policy, Reporter, Source } from './ports.ts';
+import type { Store } from './store.ts';
+
+/** Everything that the engine is given. */
+export interface Parts {
+  readonly source: Source;
+  readonly executor: Executor;
+  readonly builder: ImageBuilder;
+  readonly cluster: Cluster;
+  readonly reporter: Reporter;
+  readonly forge: Forge;
+  readonly logs: Logs;
+  readonly store: Store;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: Limits;
+  /** Address of the run's page. */
+  runUrl(run: Run): string;
+  /** Reads remarks out of a job's log and reports. */
+  annotator(): Annotator;
+}
+
+export interface Limits {
+  /** Script and image jobs at once. */
+  readonly jobs: number;
+  /** Identifies this process as the owner of what it claims. */
+  readonly worker: string;
+  /** Values that must never appear in a log: the operator's credentials. */
+  readonly secrets: readonly string[];
+}
+
+export interface Annotator {
+  push(bytes: Buffer): void;
+  /** Reports by path: JUnit XML. */
+  end(reports: ReadonlyMap<string, string>): Promise<{ readonly annotations: readonly Annotation[]; readonly tests: TestSummary | null }>;
+}
+
+/** The part of pino's interface that the engine uses: fields first, then a constant message. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,61 @@
+import type { ImageWork } from '#src/model/plan.ts';
+import { fullName } from '#src/model/repository.ts';
+import type { Job, Run } from '#src/model/run.ts';
+import { inputsOf } from './inputs.ts';
+import type { Parts } from './parts.ts';
+import { type Completion, trackJob } from './track.ts';
+
+/** Builds an image, pushes it where the plan says so, and records the digest for the commit. */
+export async function runImage(
+  parts: Parts,
+  run: Run,
+  job: Job,
+  work: ImageWork,
+  signal: AbortSignal,
+): Promise<Completion> {
+  const { repository, trigger } = run;
+  if (work.tags.length > 0 && work.build.image !== null) {
+    const refusal = parts.policy.refusePush(repository, work.build.image);
+    if (refusal !== null) return { outcome: { kind: 'failure', reason: refusal } };
+  }
+  const tree = parts.source.tree(repository, { sha: trigger.sha, ref: trigger.ref }, signal);
+  tree.catch(() => {});
+  const track = await trackJob(parts, job, ['build', ...work.tags.map((tag) => `push ${tag}`)], () => {});
+  try {
+    const { outcome, image } = await parts.builder.build(
+      {
+        jobId: job.id,
+        repository: fullName(repository),
+        build: work.build,
+        tags: work.tags,
+        inputs: await inputsOf(parts, run, job),
+        secrets: parts.limits.secrets,
+        labels: {
+          'org.opencontainers.image.revision': trigger.sha,
+          'org.opencontainers.image.source': repository.cloneUrl.replace(/\.git$/, ''),
+        },
+        timeoutMs: job.plan.timeoutMinutes * 60_000,
+      },
+      tree,
+      track.listener,
+      signal,
+    );
+    if (outcome.kind === 'success' && image !== null) {
+      await parts.store.images.record({
+        repositoryId: repository.id,
+        sha: trigger.sha,
+        job: job.plan.id,
+        image,
+        tags: work.tags,
+        at: parts.clock.now(),
+      });
+    }
+    return { outcome };
+  } catch (error) {
+    track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
+    throw error;
+  } finally {
+    await track.close();
+    void tree.then((t) => t[Symbol.asyncDispose]()).catch(() => {});
+  }
+}

@@ -1,0 +1,91 @@
+import type { Annotation } from '#src/model/annotation.ts';
+import type { Outcome } from '#src/model/outcome.ts';
+import type { Job, Step, TestSummary } from '#src/model/run.ts';
+import type { Parts } from './parts.ts';
+import type { ArchiveRef, JobListener, StepChange } from './ports.ts';
+
+/** What a job ended with, to be stored. */
+export interface Completion {
+  readonly outcome: Outcome;
+  readonly annotations?: readonly Annotation[];
+  readonly tests?: TestSummary | null;
+  readonly artifacts?: ArchiveRef | null;
+}
+
+export interface Track {
+  readonly listener: JobListener;
+  /** A line of Slipway's own in the job's log. */
+  say(line: string): void;
+  /** Writes what is left; no listener call may follow. */
+  close(): Promise<void>;
+}
+
+/**
+ * Writes a job's output into its log and its steps' states into the store while it runs. Steps are stored one
+ * after the other, the newest state at most once behind the one being written.
+ */
+export async function trackJob(
+  parts: Parts,
+  job: Job,
+  stepNames: readonly string[],
+  also: (bytes: Buffer) => void,
+): Promise<Track> {
+  const writer = await parts.logs.open({ jobId: job.id, attempt: job.attempt });
+  let steps: readonly Step[] = stepNames.map((name, index) => ({
+    index,
+    name,
+    state: 'pending',
+    exitCode: null,
+    startedAt: null,
+    finishedAt: null,
+    logStart: null,
+    logEnd: null,
+  }));
+  let dirty = true;
+  let storing: Promise<void> | null = null;
+
+  function store(): void {
+    dirty = true;
+    storing ??= drain().finally(() => {
+      storing = null;
+    });
+  }
+
+  async function drain(): Promise<void> {
+    while (dirty) {
+      dirty = false;
+      try {
+        await parts.store.runs.progress(job.id, { steps });
+      } catch (error) {
+        parts.log.warn({ err: error, job: job.id }, "a job's steps could not be stored");
+      }
+    }
+    parts.reporter.report(job.runId);
+  }
+
+  function write(bytes: Buffer): void {
+    writer.write(bytes);
+    also(bytes);
+  }
+
+  store();
+  return {
+    listener: {
+      log: write,
+      step(change) {
+        steps = steps.map((step) => (step.index === change.index ? applyStep(step, change, writer.offset) : step));
+        store();
+      },
+    },
+    say: (line) => write(Buffer.from(`${line}\n`)),
+    async close() {
+      await storing;
+      await writer.close();
+    },
+  };
+}
+
+function applyStep(step: Step, change: StepChange, offset: number): Step {
+  if (change.kind === 'started') return { ...step, state: 'running', startedAt: change.at, logStart: offset };
+  return { ...step, state: 'completed', finishedAt: change.at, exitCode: change.exitCode, logEnd: offset };
+}

@@ -1,0 +1,72 @@
+/** What a person asked for in a comment on a pull request. */
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'deploy'; readonly environment: string }
+  /** One of our commands, written in a way that can't be carried out; `message` says how it is written. */
+  | { readonly kind: 'malformed'; readonly message: string };
+
+interface CommandHelp {
+  readonly usage: string;
+  readonly help: string;
+  readonly who: string;
+}
+
+/** Every command that a comment may hold; /help lists them. */
+export const commands = {
+  deploy: {
+    usage: '/deploy ENVIRONMENT',
+    help: "Builds what is missing for this pull request's head commit and rolls it out to the environment.",
+    who: 'people with write permission',
+  },
+  help: { usage: '/help', help: 'Lists the commands.', who: 'everybody' },
+} as const satisfies Record<string, CommandHelp>;
+
+/**
+ * Finds the command in a comment: a line that starts with `/` and the name of a command. Quoted lines and code
+ * blocks are not looked at. Null if there is none; other bots' commands are none of ours.
+ */
+export function parseCommand(body: string): Command | null {
+  for (const words of lines(body)) {
+    const [name, ...args] = words;
+    if (name === '/help') return { kind: 'help' };
+    if (name === '/deploy') return parseDeploy(args);
+  }
+  return null;
+}
+
+function parseDeploy(args: readonly string[]): Command {
+  const [environment, ...rest] = args;
+  if (environment === undefined) {
+    return { kind: 'malformed', message: `Name the environment: \`${commands.deploy.usage}\`.` };
+  }
+  if (rest.length > 0) {
+    return {
+      kind: 'malformed',
+      message: `\`/deploy\` takes one environment and deploys this pull request's head: \`${commands.deploy.usage}\`.`,
+    };
+  }
+  return { kind: 'deploy', environment };
+}
+
+/** The words of each line that is neither quoted nor code. */
+function* lines(body: string): Generator<readonly string[]> {
+  let fence: string | null = null;
+  for (const line of body.split(/\r?\n/)) {
+    const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
+    if (fence !== null) {
+      if (mark?.startsWith(fence)) fence = null;
+      continue;
+    }
+    if (mark !== undefined) {
+      fence = mark;
+      continue;
+    }
+    if (line.startsWith('/')) yield line.trim().split(/\s+/);
+  }
+}
+
+/** The answer to /help, in Markdown. */
+export function helpText(): string {
+  const rows = Object.values(commands).map((c) => `| \`${c.usage}\` | ${c.help} | ${c.who} |`);
+  return ['| Command | What it does | Who may |', '| --- | --- | --- |', ...rows].join('\n');
+}
