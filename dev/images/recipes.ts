@@ -13,19 +13,19 @@ interface Recipe {
   /** Dockerfile instructions for the image's configuration. */
   readonly changes: readonly string[];
   /** Puts files into the root; `temporary` is a folder that is removed afterwards. */
-  fill(root: Root, temporary: string): void;
+  collect(root: Root, temporary: string): void;
 }
 
 const npmVersion = '11.19.1';
 const node = fileURLToPath(new URL(`../../node_modules/node-linux-${process.arch}/bin/node`, import.meta.url));
 
 export const recipes: Readonly<Record<ImageName, Recipe>> = {
-  'slipway-dev/busybox': { version: () => '1', changes: ['CMD ["sh"]'], fill: addBusybox },
+  'slipway-dev/busybox': { version: () => '1', changes: ['CMD ["sh"]'], collect: addBusybox },
 
   'slipway-dev/node': {
     version: () => `${run(node, ['--version'])} npm ${npmVersion}`,
     changes: ['CMD ["node"]'],
-    fill(root, temporary) {
+    collect(root, temporary) {
       addBusybox(root, temporary);
       root.program(node, '/usr/local/bin/node');
       addNpm(root, temporary);
@@ -35,7 +35,7 @@ export const recipes: Readonly<Record<ImageName, Recipe>> = {
   'slipway-dev/git': {
     version: () => run('git', ['--version']),
     changes: ['CMD ["bash"]'],
-    fill(root, temporary) {
+    collect(root, temporary) {
       addBusybox(root, temporary);
       root.program(realpathSync('/bin/bash'), '/bin/bash');
       addGit(root);
@@ -44,12 +44,12 @@ export const recipes: Readonly<Record<ImageName, Recipe>> = {
 };
 
 /** The image's files. Deleted with `temporary` once they are packed. */
-export function fillRoot(name: ImageName): { readonly root: Root; dispose(): void } {
+export function fillRoot(name: ImageName): { readonly root: Root; readonly dispose: () => void } {
   const temporary = mkdtempSync(join(tmpdir(), 'slipway-image-'));
   const dispose = () => rmSync(temporary, { recursive: true, force: true });
   const root = new Root();
   try {
-    recipes[name].fill(root, temporary);
+    recipes[name].collect(root, temporary);
   } catch (error) {
     dispose();
     throw error;
