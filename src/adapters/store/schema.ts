@@ -1,0 +1,120 @@
+import type { Generated, Kysely } from 'kysely';
+
+/**
+ * The tables as the newest migration leaves them. Times are milliseconds since the epoch, structured
+ * values are JSON in text columns: the same on SQLite and PostgreSQL.
+ */
+export interface Tables {
+  deliveries: DeliveriesTable;
+  runs: RunsTable;
+  jobs: JobsTable;
+  steps: StepsTable;
+  images: ImagesTable;
+  deployments: DeploymentsTable;
+  audit: AuditTable;
+  told: { key: string; value: string };
+  migrations: { name: string; at: number };
+}
+
+export type Database = Kysely<Tables>;
+
+export interface DeliveriesTable {
+  seq: Generated<number>;
+  guid: string;
+  event: string;
+  body: Uint8Array;
+  received_at: number;
+  finished_at: number | null;
+  result: string | null;
+}
+
+export interface RunsTable {
+  id: string;
+  repository_id: number;
+  /** `owner/name` in lower case, because GitHub doesn't tell cases apart. */
+  full_name: string;
+  repository: string;
+  sha: string;
+  run_key: string;
+  kind: string;
+  /** A branch of this repository, null for tags, forks and merge groups. */
+  branch: string | null;
+  trigger: string;
+  state: string;
+  outcome: string | null;
+  diagnostics: string;
+  pipeline_file: string | null;
+  pull_request: number | null;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+}
+
+export interface JobsTable {
+  id: string;
+  run_id: string;
+  position: number;
+  key: string;
+  kind: string;
+  plan: string;
+  state: string;
+  outcome_kind: string | null;
+  outcome: string | null;
+  attempt: number;
+  annotations: string;
+  tests: string | null;
+  progress: string | null;
+  artifacts: string | null;
+  worker: string | null;
+  queued_at: number | null;
+  started_at: number | null;
+  finished_at: number | null;
+}
+
+export interface StepsTable {
+  job_id: string;
+  position: number;
+  name: string;
+  state: string;
+  exit_code: number | null;
+  started_at: number | null;
+  finished_at: number | null;
+  log_start: number | null;
+  log_end: number | null;
+}
+
+export interface ImagesTable {
+  repository_id: number;
+  sha: string;
+  job: string;
+  image: string;
+  tags: string;
+  at: number;
+}
+
+export interface DeploymentsTable {
+  id: string;
+  repository_id: number;
+  repository: string;
+  environment: string;
+  sha: string;
+  run_id: string;
+  job_id: string;
+  actor: string;
+  state: string;
+  description: string;
+  changes: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface AuditTable {
+  id: string;
+  at: number;
+  actor: string;
+  action: string;
+  repository: string;
+  subject: string;
+  decision: string;
+  reason: string;
+}
