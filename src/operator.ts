@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { LineCounter, type Node, parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { Policy } from '#src/engine/ports.ts';
+import type { RolloutTarget } from '#src/model/pipeline.ts';
+import { fullName, type Repository } from '#src/model/repository.ts';
+import { SettingsError } from './settings.ts';
+
+/** What the operator's file says, with credentials read from where it points. */
+export interface Operator {
+  readonly registries: ReadonlyMap<string, RegistryCredentials>;
+  /** By name; `default` serves the targets that name none. */
+  readonly clusters: ReadonlyMap<string, ClusterConfig>;
+  readonly policy: Policy;
+}
+
+export interface RegistryCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface ClusterConfig {
+  readonly kubeconfig: string;
+  readonly context: string | null;
+}
+
+const globs = z.array(z.string().min(1));
+const schema = z.strictObject({
+  registries: z
+    .record(
+      z.string(),
+      z.strictObject({
+        username: z.string().min(1),
+        password: z.string().min(1).optional(),
+        'password-file': z.string().min(1).optional(),
+      }),
+    )
+    .optional(),
+  clusters: z
+    .record(z.string(), z.strictObject({ kubeconfig: z.string().min(1), context: z.string().min(1).optional() }))
+    .optional(),
+  repositories: z
+    .record(
+      z.string().regex(/^[\w.-]+\/[\w.*-]+$/, 'must look like owner/name or owner/*'),
+      z.strictObject({
+        push: globs.optional(),
+        rollout: z
+          .array(
+            z.strictObject({
+              cluster: z.string().min(1).optional(),
+              namespace: z.string().min(1),
+              workloads: globs.optional(),
+            }),
+          )
+          .optional(),
+      }),
+    )
+    .optional(),
+});
+
+type OperatorFile = z.infer<typeof schema>;
+
+/**
+ * Reads the operator's file. `kubeconfig` is the setting KUBECONFIG, the default cluster unless the file names one.
+ * Throws SettingsError with file, line and column of every mistake.
+ */
+export function readOperator(file: string | null, kubeconfig: string | null): Operator {
+  const content = file === null ? {} : parse(file);
+  const registries = new Map<string, RegistryCredentials>();
+  for (const [name, entry] of Object.entries(content.registries ?? {})) {
+    registries.set(name, { username: entry.username, password: passwordOf(name, entry, file ?? '') });
+  }
+  const clusters = new Map<string, ClusterConfig>();
+  if (kubeconfig !== null) clusters.set('default', { kubeconfig, context: null });
+  for (const [name, entry] of Object.entries(content.clusters ?? {})) {
+    clusters.set(name, { kubeconfig: resolve(entry.kubeconfig), context: entry.context ?? null });
+  }
+  return { registries, clusters, policy: policyOf(content, clusters) };
+}
+
+/** The rules of the file as answers. What no rule allows is refused; the answer says which line would allow it. */
+export function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>): Policy {
+  const rules = Object.entries(content.repositories ?? {}).map(([pattern, rule]) => ({
+    matches: glob(pattern.toLowerCase()),
+    rule,
+  }));
+  const rulesFor = (repository: Repository) => {
+    const name = fullName(repository).toLowerCase();
+    return rules.filter((r) => r.matches(name)).map((r) => r.rule);
+  };
+  return {
+    refusePush(repository, image) {
+      if (rulesFor(repository).some((rule) => rule.push?.some((pattern) => glob(pattern)(image)))) return null;
+      return `${fullName(repository)} may not push to ${image}: the operator's file (SLIPWAY_CONFIG) doesn't allow it. An operator adds "${image}" to repositories: ${fullName(repository)}: push.`;
+    },
+    refuseRollout(repository, target) {
+      const cluster = target.cluster ?? 'default';
+      const allowed = rulesFor(repository).some((rule) => rule.rollout?.some((r) => allows(r, cluster, target)));
+      if (!allowed) {
+        return `${fullName(repository)} may not roll out to ${target.kind} ${target.namespace}/${target.name} in cluster "${cluster}": the operator's file (SLIPWAY_CONFIG) doesn't allow it. An operator adds { cluster: ${cluster}, namespace: ${target.namespace} } to repositories: ${fullName(repository)}: rollout.`;
+      }
+      if (clusters.has(cluster)) return null;
+      const how =
+        cluster === 'default'
+          ? 'An operator sets KUBECONFIG, or adds it under clusters.'
+          : 'An operator adds it under clusters.';
+      return `Cluster "${cluster}" isn't known to this server. ${how}`;
+    },
+  };
+}
+
+type RolloutRule = {
+  readonly cluster?: string | undefined;
+  readonly namespace: string;
+  readonly workloads?: readonly string[] | undefined;
+};
+
+function allows(rule: RolloutRule, cluster: string, target: RolloutTarget): boolean {
+  if ((rule.cluster ?? 'default') !== cluster || !glob(rule.namespace)(target.namespace)) return false;
+  return rule.workloads === undefined || rule.workloads.some((pattern) => glob(pattern)(target.name));
+}
+
+/** `*` stands for anything but `/`; everything else is literal. */
+function glob(pattern: string): (text: string) => boolean {
+  const source = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
+  const regex = new RegExp(`^${source.join('[^/]*')}$`);
+  return (text) => regex.test(text);
+}
+
+function passwordOf(
+  name: string,
+  entry: { password?: string | undefined; 'password-file'?: string | undefined },
+  file: string,
+): string {
+  if ((entry.password === undefined) === (entry['password-file'] === undefined)) {
+    throw new SettingsError(`SLIPWAY_CONFIG ${file}: registry ${name} needs either password or password-file.`);
+  }
+  return entry.password ?? read(entry['password-file'] ?? '', `password-file of registry ${name}`).trim();
+}
+
+function parse(file: string): OperatorFile {
+  const lines = new LineCounter();
+  const doc = parseDocument(read(file, 'file'), { lineCounter: lines, prettyErrors: false });
+  const mistakes = doc.errors.map((e) => `${place(file, lines, e.pos[0])}: ${e.message}`);
+  if (mistakes.length === 0) {
+    const result = schema.safeParse(doc.toJS({ maxAliasCount: 100 }) ?? {});
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) {
+      const node = doc.getIn(issue.path as (string | number)[], true) as Node | undefined;
+      const where = issue.path.length > 0 ? ` at ${issue.path.join('.')}` : '';
+      const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+      mistakes.push(`${place(file, lines, node?.range?.[0] ?? 0)}: ${message}${where}`);
+    }
+  }
+  throw new SettingsError(
+    `SLIPWAY_CONFIG has ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}: ${mistakes.join('; ')}.`,
+  );
+}
+
+function place(file: string, lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset);
+  return `${file}:${line}:${col}`;
+}
+
+function read(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new SettingsError(`SLIPWAY_CONFIG: the ${what} ${file} can't be read: ${(error as Error).message}.`);
+  }
+}
