@@ -141,8 +141,15 @@ export interface ImageBuilder {
 export interface Cluster {
   /** The workload as it is. UserError if it, its namespace or the container doesn't exist, or rights are missing. */
   inspect(target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState>;
-  /** Sets the container's image by strategic merge patch and answers with the workload's new generation. */
-  setImage(target: RolloutTarget, image: string, signal: AbortSignal): Promise<{ readonly generation: number }>;
+  /**
+   * Sets the container's image by strategic merge patch and answers with the workload's new generation and the
+   * container's image as stored (an admission webhook may have rewritten it).
+   */
+  setImage(
+    target: RolloutTarget,
+    image: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly generation: number; readonly image: string }>;
   /**
    * The workload's state now and after every change of it, its pods and their events. Never ends by itself: a
    * watch that ends, expires or breaks is opened again inside. Ends when the signal is aborted.

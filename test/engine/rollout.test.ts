@@ -1,0 +1,241 @@
+import { describe, expect, it } from '@jest/globals';
+import { FakeCluster, type FakeClusterOptions, type FakeStep, fakeTrouble } from '#src/adapters/fake/cluster.ts';
+import { type RolloutItem, rollOut, type RolloutChange } from '#src/engine/rollout.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
+import type { RolloutTarget } from '#src/model/pipeline.ts';
+import { VirtualTime } from './virtual-time.ts';
+
+const old = 'r/api@sha256:old';
+const good = 'r/api@sha256:good';
+
+function target(name: string, change: Partial<RolloutTarget> = {}): RolloutTarget {
+  const [namespace = '', workload = ''] = name.split('/');
+  return { kind: 'deployment', cluster: null, namespace, name: workload, container: 'app', image: 'image', ...change };
+}
+
+const complete: FakeStep[] = [
+  { afterMs: 100, updated: 0 },
+  { afterMs: 500, updated: 1, replicas: 3 },
+  { afterMs: 500 },
+];
+const behaviours: Record<string, readonly FakeStep[]> = {
+  [old]: [{ afterMs: 100 }],
+  [good]: complete,
+  crash: [
+    {
+      afterMs: 100,
+      updated: 1,
+      replicas: 3,
+      troubles: [fakeTrouble({ kind: 'crash', reason: 'Error', restarts: 1, exitCode: 1 })],
+    },
+    {
+      afterMs: 20_000,
+      updated: 1,
+      replicas: 3,
+      troubles: [fakeTrouble({ kind: 'crash', reason: 'CrashLoopBackOff', restarts: 3, exitCode: 1 })],
+    },
+  ],
+  missing: [
+    {
+      afterMs: 100,
+      updated: 1,
+      replicas: 3,
+      troubles: [fakeTrouble({ kind: 'image', reason: 'ErrImagePull', message: 'not found' })],
+    },
+  ],
+  passing: [
+    { afterMs: 100, updated: 1, replicas: 3, troubles: [fakeTrouble({ kind: 'image', reason: 'ErrImagePull' })] },
+    { afterMs: 50_000 },
+  ],
+  silent: [],
+};
+
+async function roll(
+  items: readonly RolloutItem[],
+  options: Partial<FakeClusterOptions> & {
+    readonly cancelAtMs?: number;
+    readonly meanwhile?: (cluster: FakeCluster) => void;
+  } = {},
+) {
+  const time = new VirtualTime();
+  const cluster = new FakeCluster({
+    workloads: [
+      { name: 'shop/api', image: old },
+      { name: 'shop/web', image: old },
+    ],
+    behave: (image) => behaviours[image] ?? [],
+    log: 'starting\nfatal: boom',
+    sleep: (ms) => time.sleep(ms),
+    ...options,
+  });
+  const cancel = new AbortController();
+  if (options.cancelAtMs !== undefined) {
+    void time.sleep(options.cancelAtMs).then(() => cancel.abort(new Error('Cancelled by ann.')));
+  }
+  if (options.meanwhile) void time.sleep(300).then(() => options.meanwhile?.(cluster));
+  const progress: string[] = [];
+  const planned: RolloutChange[] = [];
+  const result = await rollOut({
+    items,
+    cluster,
+    clock: time,
+    timeoutMs: 600_000,
+    onProgress: (message) => progress.push(message),
+    onPlanned: async (changes) => {
+      expect(cluster.patches).toEqual([]);
+      planned.push(...changes);
+    },
+    signal: cancel.signal,
+    sleep: (ms, signal) => time.sleep(ms, signal),
+  });
+  return { ...result, progress, planned, patches: cluster.patches, tookMs: time.now() };
+}
+
+const api = (image: string, more: Partial<RolloutItem> = {}) => ({ target: target('shop/api'), image, ...more });
+const web = (image: string) => ({ target: target('shop/web'), image });
+
+describe('rollOut', () => {
+  it('rolls one workload after the other and says how it goes', async () => {
+    const result = await roll([api(good), web(good)]);
+    expect(result.outcome).toEqual({ kind: 'success' });
+    expect(result.progress).toEqual([
+      'shop/api: setting the image',
+      'shop/api: waiting for the cluster to take up the change',
+      'shop/api: 0 of 2 updated, 2 available',
+      'shop/api: 1 of 2 updated, 2 available',
+      'shop/web: setting the image',
+      'shop/web: waiting for the cluster to take up the change',
+      'shop/web: 0 of 2 updated, 2 available',
+      'shop/web: 1 of 2 updated, 2 available',
+    ]);
+    expect(result.summary).toBe('shop/api: 2 of 2 updated and available; shop/web: 2 of 2 updated and available');
+    expect(result.planned).toEqual(result.changes);
+    expect(result.changes).toEqual([
+      { workload: 'shop/api', before: old, after: good },
+      { workload: 'shop/web', before: old, after: good },
+    ]);
+  });
+
+  it('patches nothing and names every mistake if any target is wrong', async () => {
+    const result = await roll(
+      [
+        api(good),
+        { target: target('shop/api', { container: 'nope' }), image: good },
+        { target: target('shop/gone'), image: good },
+        web(good),
+      ],
+      {
+        workloads: [
+          { name: 'shop/api', containers: ['app', 'proxy'] },
+          { name: 'shop/web', paused: true },
+        ],
+      },
+    );
+    expect(result.patches).toEqual([]);
+    expect(result.outcome).toMatchObject({ kind: 'failure' });
+    expect(JSON.stringify(result.outcome)).toMatch(
+      /no container nope; it has app, proxy.*no deployment shop\/gone.*shop\/web is paused/,
+    );
+  });
+
+  it('goes back when the container crashes, with its last lines', async () => {
+    const result = await roll([api('crash')]);
+    expect(result.outcome).toMatchObject({ kind: 'failure' });
+    expect(result.outcome).toHaveProperty(
+      'reason',
+      expect.stringMatching(/exits with code 1.*shop\/api runs r\/api@sha256:old again\.$/),
+    );
+    expect(result.lastLines).toBe('starting\nfatal: boom');
+    expect(result.patches).toEqual(['shop/api=crash', `shop/api=${old}`]);
+    expect(result.tookMs).toBeLessThan(120_000);
+  });
+
+  it('puts the earlier workloads back too, last first', async () => {
+    const result = await roll([api(good), web('missing')]);
+    expect(result.patches).toEqual([`shop/api=${good}`, 'shop/web=missing', `shop/web=${old}`, `shop/api=${old}`]);
+    expect(result.summary).toBe(`shop/web runs ${old} again. shop/api runs ${old} again.`);
+  });
+
+  it('waits for a trouble that passes', async () => {
+    expect((await roll([api('passing')])).outcome).toEqual({ kind: 'success' });
+  });
+
+  it('gives up at its own deadline when the cluster says nothing', async () => {
+    const result = await roll([api('silent')]);
+    expect(result.outcome).toMatchObject({ kind: 'timed_out' });
+    expect(result.patches.at(-1)).toBe(`shop/api=${old}`);
+  });
+
+  it('says loudly when going back fails', async () => {
+    const result = await roll([api('missing')], {
+      behave: (image) => behaviours[image === old ? 'silent' : image] ?? [],
+    });
+    expect(result.outcome).toMatchObject({ kind: 'failure' });
+    expect(result.summary).toMatch(/^GOING BACK FAILED: shop\/api was to run r\/api@sha256:old again, but: /);
+  });
+
+  it('leaves alone what somebody else changed meanwhile', async () => {
+    const result = await roll([api(good)], {
+      meanwhile: (cluster) =>
+        cluster.change('shop/api', { generation: 5, observedGeneration: 5, image: 'r/api:theirs' }),
+    });
+    expect(result.outcome).toHaveProperty(
+      'reason',
+      expect.stringMatching(/somebody else set the image to r\/api:theirs/),
+    );
+    expect(result.patches).toEqual([`shop/api=${good}`]);
+  });
+
+  it('puts back what a cancelled rollout changed', async () => {
+    const result = await roll([api(good)], { cancelAtMs: 300 });
+    expect(result.outcome).toEqual({ kind: 'cancelled', reason: `Cancelled by ann. shop/api runs ${old} again.` });
+    expect(result.patches).toEqual([`shop/api=${good}`, `shop/api=${old}`]);
+  });
+
+  it('succeeds at once when the image runs already', async () => {
+    const result = await roll([api(old)]);
+    expect(result.outcome).toEqual({ kind: 'success' });
+    expect(result.changes).toEqual([{ workload: 'shop/api', before: old, after: old }]);
+  });
+
+  it('is taken up after a restart and still knows what ran before', async () => {
+    const workloads = [{ name: 'shop/api', image: 'missing', generation: 2, observedGeneration: 1 }];
+    const result = await roll([api('missing', { before: old })], {
+      workloads,
+      meanwhile: (cluster) =>
+        cluster.change('shop/api', {
+          observedGeneration: 2,
+          updated: 1,
+          troubles: [fakeTrouble({ kind: 'image', reason: 'ErrImagePull' })],
+        }),
+    });
+    expect(result.outcome).toMatchObject({ kind: 'failure' });
+    expect(result.patches).toEqual(['shop/api=missing', `shop/api=${old}`]);
+    expect(result.changes).toEqual([{ workload: 'shop/api', before: old, after: 'missing' }]);
+  });
+
+  it.each([
+    ['was healthy', {}, old],
+    ['was broken already', { available: 0 }, 'r/api@sha256:healthy'],
+  ])('goes back to the right image when it %s', async (_name, state, expected) => {
+    const result = await roll([api('missing', { lastHealthy: 'r/api@sha256:healthy' })], {
+      workloads: [{ name: 'shop/api', image: old, ...state }],
+    });
+    expect(result.patches.at(-1)).toBe(`shop/api=${expected}`);
+  });
+
+  it.each([
+    ['the user’s', new UserError('The image is refused.'), 'failure', 1],
+    ['the platform’s', new PlatformError('The API server is gone.'), 'broken', 2],
+  ])('keeps %s failure apart', async (_name, error, kind, patches) => {
+    const result = await roll([api(good)], { refuse: (image) => (image === good ? error : null) });
+    expect(result.outcome).toMatchObject({ kind });
+    expect(result.patches).toHaveLength(patches);
+  });
+
+  it('keeps progress within GitHub’s limit', async () => {
+    const long = `r/${'x'.repeat(300)}@sha256:long`;
+    const result = await roll([api('missing')], { workloads: [{ name: 'shop/api', image: long }] });
+    expect(Math.max(...result.progress.map((it) => it.length))).toBe(140);
+  });
+});
