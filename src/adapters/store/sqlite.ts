@@ -99,9 +99,8 @@ function bindable(parameters: readonly unknown[]): Bindable[] {
 
 /** Result codes: https://sqlite.org/rescode.html (the low byte is the primary one). */
 function explain(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-  switch (code) {
+  const { message = String(error), errcode = 0 } = error as { message?: string; errcode?: number };
+  switch (errcode & 0xff) {
     case 5:
     case 6:
       return `${message}. Another process has kept it locked for ${busyTimeout / 1000} s; see which one has it open.`;

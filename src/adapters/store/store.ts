@@ -41,7 +41,6 @@ export async function openStore({ path, clock }: { readonly path: string; readon
     async close() {
       // Whoever holds the connection finishes first.
       await db.connection().execute(async () => sqlite.close());
-      await db.destroy();
     },
   };
 }
