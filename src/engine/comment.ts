@@ -27,7 +27,8 @@ export async function comment(
     return await refuse(parts, event, reason, '-1');
   }
   const pull = await forge.pullRequest(event.repository, event.number);
-  const refusal = (await refusePull(parts, event, pull)) ?? (await refuseEnvironment(parts, event, command.environment));
+  const refusal =
+    (await refusePull(parts, event, pull)) ?? (await refuseEnvironment(parts, event, command.environment));
   if (refusal !== null) {
     await audit(parts, event, command.environment, 'refused', refusal);
     return await refuse(parts, event, refusal, '-1');
@@ -38,7 +39,14 @@ export async function comment(
     pullRequest: event.number,
     at: parts.clock.now(),
   });
-  if (created) await audit(parts, event, command.environment, 'allowed', `Asked for in #${event.number}; GitHub reports "${role}".`);
+  if (created)
+    await audit(
+      parts,
+      event,
+      command.environment,
+      'allowed',
+      `Asked for in #${event.number}; GitHub reports "${role}".`,
+    );
   await forge.react(event.repository, event.commentId, 'rocket');
   void wake(run.id);
   return `Run ${run.id} deploys to ${command.environment}.`;
@@ -60,7 +68,8 @@ function deployTrigger(event: CommentEvent, pull: PullRequest, environment: stri
 
 /** Why this pull request's head can't be deployed, or null. */
 async function refusePull(parts: Parts, event: CommentEvent, pull: PullRequest): Promise<string | null> {
-  if (pull.state !== 'open') return `Pull request #${pull.number} is ${pull.state}; only an open one is deployed from a comment.`;
+  if (pull.state !== 'open')
+    return `Pull request #${pull.number} is ${pull.state}; only an open one is deployed from a comment.`;
   if (pull.fork) return "This pull request comes from a fork, and a fork's commit is never deployed.";
   const newest = await parts.store.runs.ofPullRequest(event.repository.id, pull.number);
   if (newest === null) return null;

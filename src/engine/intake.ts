@@ -48,7 +48,10 @@ async function trigger(
     await parts.store.runs.setPullRequest(run.id, pullRequest);
   }
   if (created) {
-    parts.log.info({ run: run.id, repository: fullName(repository), event: wanted.kind, sha: wanted.sha }, 'run created');
+    parts.log.info(
+      { run: run.id, repository: fullName(repository), event: wanted.kind, sha: wanted.sha },
+      'run created',
+    );
   }
   void wake(run.id);
   return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;

@@ -35,7 +35,9 @@ export interface Limits {
 export interface Annotator {
   push(bytes: Buffer): void;
   /** Reports by path: JUnit XML. */
-  end(reports: ReadonlyMap<string, string>): Promise<{ readonly annotations: readonly Annotation[]; readonly tests: TestSummary | null }>;
+  end(
+    reports: ReadonlyMap<string, string>,
+  ): Promise<{ readonly annotations: readonly Annotation[]; readonly tests: TestSummary | null }>;
 }
 
 /** The part of pino's interface that the engine uses: fields first, then a constant message. */

@@ -57,7 +57,9 @@ async function restart(parts: Parts, runId: string, jobs: readonly Job[], wake: 
   );
   parts.reporter.report(runId);
   void wake(runId);
-  return chosen.length === 0 ? 'The run is planned anew.' : `Starts over: ${chosen.map((job) => job.plan.key).join(', ')}.`;
+  return chosen.length === 0
+    ? 'The run is planned anew.'
+    : `Starts over: ${chosen.map((job) => job.plan.key).join(', ')}.`;
 }
 
 /** The jobs, and the jobs that need them (directly or not) and didn't pass. */

@@ -1,12 +1,11 @@
 import type { DeployWork } from '#src/model/plan.ts';
-import type { RolloutTarget } from '#src/model/pipeline.ts';
 import { isStrangers } from '#src/model/event.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { outcomeOf } from './errors.ts';
 import type { Parts } from './parts.ts';
-import { rollOut } from './rollout.ts';
+import { type RolloutItem, rollOut } from './rollout.ts';
 import type { DeploymentRecord } from './store.ts';
 import { type Completion, trackJob } from './track.ts';
 
@@ -40,15 +39,18 @@ export async function runDeploy(
       outcome = { kind: 'failure', reason: targets.reason };
     } else {
       const result = await rollOut({
-        targets: targets.targets,
+        items: await withHistory(parts, record, targets.targets),
         cluster: parts.cluster,
         clock: parts.clock,
         timeoutMs: job.plan.timeoutMinutes * 60_000,
         onProgress: say,
+        onPlanned: async (planned) => await parts.store.deployments.save({ ...record, changes: planned }),
         signal,
       });
       outcome = result.outcome;
       changes = result.changes;
+      if (result.lastLines !== '') track.say(`Last lines of the failing container:\n${result.lastLines}`);
+      track.say(result.summary);
     }
   } catch (error) {
     parts.log.error({ err: error, run: run.id, job: job.plan.key }, 'deployment broke');
@@ -73,12 +75,12 @@ export async function runDeploy(
 }
 
 type Decision =
-  | { readonly kind: 'allowed'; readonly targets: readonly { readonly target: RolloutTarget; readonly image: string }[] }
+  | { readonly kind: 'allowed'; readonly targets: readonly RolloutItem[] }
   | { readonly kind: 'refused'; readonly reason: string };
 
 async function decide(parts: Parts, run: Run, work: DeployWork): Promise<Decision> {
   if (isStrangers(run.trigger)) return { kind: 'refused', reason: "A fork's commit is never deployed." };
-  const targets: { target: RolloutTarget; image: string }[] = [];
+  const targets: RolloutItem[] = [];
   for (const target of work.rollout) {
     const refusal = parts.policy.refuseRollout(run.repository, target);
     if (refusal !== null) return { kind: 'refused', reason: refusal };
@@ -92,6 +94,23 @@ async function decide(parts: Parts, run: Run, work: DeployWork): Promise<Decisio
     targets.push({ target, image: image.image });
   }
   return { kind: 'allowed', targets };
+}
+
+/** Adds to each target the image that an earlier attempt found there, and the last that was healthy. */
+async function withHistory(
+  parts: Parts,
+  record: DeploymentRecord,
+  targets: readonly RolloutItem[],
+): Promise<readonly RolloutItem[]> {
+  const healthy = await parts.store.deployments.lastHealthy(record.repositoryId, record.environment, record.id);
+  return targets.map((item) => {
+    const workload = `${item.target.namespace}/${item.target.name}`;
+    return {
+      ...item,
+      before: record.changes.find((change) => change.workload === workload)?.before ?? null,
+      lastHealthy: healthy?.changes.find((change) => change.workload === workload)?.after ?? null,
+    };
+  });
 }
 
 async function openRecord(parts: Parts, run: Run, job: Job, work: DeployWork): Promise<DeploymentRecord> {

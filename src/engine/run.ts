@@ -41,10 +41,18 @@ async function planRun(parts: Parts, runId: string, signal: AbortSignal): Promis
   const at = parts.clock.now();
   if (loaded.kind === 'ended') {
     await parts.store.runs.finish(runId, loaded.outcome, loaded.diagnostics, at);
-    parts.log.info({ run: runId, outcome: loaded.outcome.kind, mistakes: hasErrors(loaded.diagnostics) }, 'run ended without jobs');
+    parts.log.info(
+      { run: runId, outcome: loaded.outcome.kind, mistakes: hasErrors(loaded.diagnostics) },
+      'run ended without jobs',
+    );
     return;
   }
-  await parts.store.runs.plan(runId, { jobs: loaded.plan.jobs, diagnostics: loaded.diagnostics, pipelineFile: loaded.file, at });
+  await parts.store.runs.plan(runId, {
+    jobs: loaded.plan.jobs,
+    diagnostics: loaded.diagnostics,
+    pipelineFile: loaded.file,
+    at,
+  });
   parts.log.info({ run: runId, jobs: loaded.plan.jobs.length, file: loaded.file }, 'run planned');
 }
 
