@@ -74,8 +74,15 @@ export interface RunView {
   readonly jobs: readonly Job[];
 }
 
-/** Answers whether the job's condition holds, given the outcomes of the jobs it needs. */
-export type Condition = (job: Job, needs: readonly Job[]) => { readonly holds: boolean; readonly reason: string };
+/**
+ * Answers whether the job's condition holds, given the jobs it needs and all that stand before it (its needs,
+ * what those need, and so on), each with its outcome.
+ */
+export type Condition = (
+  job: Job,
+  needs: readonly Job[],
+  ancestors: readonly Job[],
+) => { readonly holds: boolean; readonly reason: string };
 
 /** What is to be stored so that a run goes on. */
 export interface Advance {
@@ -112,12 +119,14 @@ export function advance(jobs: readonly Job[], condition: Condition): Advance {
         settled = true;
         continue;
       }
-      if (!job.plan.needs.every((key) => outcomes.has(key))) continue;
-      const needs = job.plan.needs.flatMap((key) => {
-        const need = byKey.get(key);
-        return need ? [{ ...need, state: 'completed' as const, outcome: outcomes.get(key) ?? null }] : [];
-      });
-      const answer = condition(job, needs);
+      // What isn't in the run was left out of it because it succeeded before.
+      if (!job.plan.needs.every((key) => outcomes.has(key) || !byKey.has(key))) continue;
+      const ended = (keys: Iterable<string>): readonly Job[] =>
+        [...keys].flatMap((key) => {
+          const need = byKey.get(key);
+          return need ? [{ ...need, state: 'completed' as const, outcome: outcomes.get(key) ?? null }] : [];
+        });
+      const answer = condition(job, ended(job.plan.needs), ended(ancestorsOf(job, byKey)));
       if (answer.holds) {
         queue.push(job);
       } else {
@@ -130,6 +139,15 @@ export function advance(jobs: readonly Job[], condition: Condition): Advance {
   }
   const over = jobs.length > 0 && jobs.every((job) => outcomes.has(job.plan.key));
   return { queue, end, outcome: over ? conclude(jobs, outcomes) : null };
+}
+
+/** Keys of the jobs before this one, however far. */
+function ancestorsOf(job: Job, byKey: ReadonlyMap<string, Job>): ReadonlySet<string> {
+  const keys = new Set(job.plan.needs);
+  for (const key of keys) {
+    for (const before of byKey.get(key)?.plan.needs ?? []) keys.add(before);
+  }
+  return keys;
 }
 
 /** The worst that happened to a job that counts; skipped jobs don't make a run fail. */
