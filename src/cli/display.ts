@@ -1,0 +1,78 @@
+import type { Outcome } from '#src/model/outcome.ts';
+import type { Job, RunView } from '#src/model/run.ts';
+
+/** The sign that stands before a job's name, by its state. */
+export function mark(job: Job): string {
+  if (job.state !== 'completed') return { waiting: '·', queued: '·', running: '▸' }[job.state];
+  return outcomeMark(job.outcome);
+}
+
+function outcomeMark(outcome: Outcome | null): string {
+  switch (outcome?.kind) {
+    case 'success':
+      return '✔';
+    case 'skipped':
+    case 'neutral':
+      return '○';
+    case 'broken':
+      return '!';
+    default:
+      return '✘';
+  }
+}
+
+/** `850 ms`, `12.3 s`, `4 min 5 s`. */
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;
+}
+
+/** One line on how a job stands, without colours. */
+export function jobLine(job: Job, now: number): string {
+  const took = job.startedAt === null ? '' : ` (${duration((job.finishedAt ?? now) - job.startedAt)})`;
+  const step = job.state === 'running' ? job.steps.find((s) => s.state === 'running') : undefined;
+  const about = job.outcome && job.outcome.kind !== 'success' ? `: ${job.outcome.reason}` : step ? `: ${step.name}` : '';
+  return `${mark(job)} ${job.plan.key}${took}${about}`;
+}
+
+/** What is said at the end: a line a job, and how it came out. */
+export function summary(view: RunView, now: number): readonly string[] {
+  const { run } = view;
+  const lines = view.jobs.map((job) => `  ${jobLine(job, now)}`);
+  const took = duration((run.finishedAt ?? now) - run.createdAt);
+  const outcome = run.outcome;
+  if (outcome === null || outcome.kind === 'success') return [...lines, `Passed in ${took}.`];
+  const said = view.jobs.length === 0 ? outcome.reason : `${outcome.kind.replace('_', ' ')}: ${outcome.reason}`;
+  return [...lines, `${said} (${took})`];
+}
+
+/** The exit code that tells the result: 0 passed, 1 the user's failure, 2 the platform's. */
+export function exitCode(outcome: Outcome | null): number {
+  switch (outcome?.kind) {
+    case 'success':
+    case 'skipped':
+    case 'neutral':
+      return 0;
+    case 'broken':
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+/** Splits chunks of bytes into whole lines; `rest` is what has no line end yet. */
+export function lineSplitter(): { push(bytes: Buffer): readonly string[]; rest(): string } {
+  const decoder = new TextDecoder();
+  let pending = '';
+  return {
+    push(bytes) {
+      const parts = (pending + decoder.decode(bytes, { stream: true })).split('\n');
+      pending = parts.pop() ?? '';
+      return parts.map((line) => line.replace(/\r$/, ''));
+    },
+    rest() {
+      return pending + decoder.decode();
+    },
+  };
+}
