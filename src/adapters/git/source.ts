@@ -1,0 +1,116 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Commit, Source } from '#src/engine/ports.ts';
+import { PlatformError } from '#src/model/outcome.ts';
+import { fullName, type Repository } from '#src/model/repository.ts';
+import { checkOut } from './checkout.ts';
+import { createGit, type Remote } from './command.ts';
+import { explain } from './failure.ts';
+import { type Mirror, openMirror } from './mirror.ts';
+import { checkRef, checkSha, folderName, remoteOf } from './names.ts';
+import { listFiles, type Place, readFiles, readMessage } from './read.ts';
+import { openTrees } from './trees.ts';
+
+export interface GitSourceOptions {
+  /** Data folder; `mirrors/` and `trees/` are made in it. Belongs to one process at a time. */
+  readonly home: string;
+  /** A token that may read the repository, or null where none is needed. Asked before each access to the network. */
+  readonly token: (repository: Repository) => Promise<string | null>;
+  /** Added to git's environment: PATH where git lies elsewhere, proxies, certificates. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Trees kept for each repository. Default 8. */
+  readonly keepTrees?: number;
+  /** Longest time for one fetch. Milliseconds, default 15 minutes. */
+  readonly fetchTimeoutMs?: number;
+  /** Pauses before tries after the first. Milliseconds, default 500 and 2000. */
+  readonly retryDelaysMs?: readonly number[];
+}
+
+export interface GitSource extends Source {
+  /** Ends what goes on and waits for it. Trees that are still lent out stay. */
+  close(): Promise<void>;
+}
+
+/** As long as a job may take at most: a container of an earlier process may still look at a tree. */
+const inheritedMs = 6 * 60 * 60_000;
+
+/** Repositories by git over HTTP: a mirror each, and folders checked out from it. See docs/decisions/source.md. */
+export async function openGitSource(options: GitSourceOptions): Promise<GitSource> {
+  const git = createGit(options.env ? { env: options.env } : {});
+  const closing = new AbortController();
+  const mirrors = new Map<string, Mirror>();
+  const trees = await openTrees({ dir: join(options.home, 'trees'), keep: options.keepTrees ?? 8, inheritedMs });
+
+  return {
+    async resolve(repository, ref, signal) {
+      checkRef(ref);
+      const remote = await remoteFor(repository);
+      const purpose = `look up ${ref} of ${fullName(repository)}`;
+      const args = ['ls-remote', '--quiet', '--end-of-options', remote.url, ref, `${ref}^{}`];
+      const result = await git(args, { purpose, remote, signal });
+      if (result.code !== 0) throw explain(result.stderr, purpose).error;
+      return shaOf(result.stdout.toString(), ref);
+    },
+    async message(repository, commit, signal) {
+      return readMessage(await placeOf(repository, commit, signal), commit.sha);
+    },
+    async list(repository, commit, signal) {
+      return listFiles(await placeOf(repository, commit, signal), commit.sha);
+    },
+    async read(repository, commit, paths, signal) {
+      return readFiles(await placeOf(repository, commit, signal), commit.sha, paths);
+    },
+    async tree(repository, commit, signal) {
+      const mirror = await ensured(repository, commit, signal);
+      const originUrl = remoteOf(repository.cloneUrl).url;
+      const workers = Math.max(2, Math.min(8, availableParallelism()));
+      const checkout = { git, mirror, commit, originUrl, workers, signal: closing.signal };
+      return trees.acquire(folderName(repository), commit, (target, base) => checkOut(checkout, target, base), signal);
+    },
+    async close() {
+      closing.abort(new PlatformError('The server is shutting down.'));
+      await trees.close();
+    },
+  };
+
+  async function placeOf(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Place> {
+    const mirror = await ensured(repository, commit, signal);
+    return { git, gitDir: mirror.dir, name: mirror.name, signal };
+  }
+
+  async function ensured(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Mirror> {
+    checkSha(commit.sha);
+    checkRef(commit.ref);
+    const mirror = mirrorOf(repository);
+    await mirror.ensure(commit, () => remoteFor(repository), signal);
+    return mirror;
+  }
+
+  function mirrorOf(repository: Repository): Mirror {
+    const folder = folderName(repository);
+    const known = mirrors.get(folder);
+    if (known) return known;
+    const mirror = openMirror(git, join(options.home, 'mirrors', `${folder}.git`), fullName(repository), {
+      fetchTimeoutMs: options.fetchTimeoutMs ?? 15 * 60_000,
+      retryDelaysMs: options.retryDelaysMs ?? [500, 2000],
+      closing: closing.signal,
+    });
+    mirrors.set(folder, mirror);
+    return mirror;
+  }
+
+  async function remoteFor(repository: Repository): Promise<Remote> {
+    return { ...remoteOf(repository.cloneUrl), token: await options.token(repository) };
+  }
+}
+
+/** From the lines of `git ls-remote`. Its patterns match the end of a name, so the names are compared. */
+function shaOf(listing: string, ref: string): string | null {
+  const shas = new Map(
+    listing.split('\n').map((line): [string, string] => {
+      const [sha = '', name = ''] = line.split('\t');
+      return [name, sha];
+    }),
+  );
+  return shas.get(`${ref}^{}`) ?? shas.get(ref) ?? null;
+}
