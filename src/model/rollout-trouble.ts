@@ -1,6 +1,6 @@
 /** Why a pod of a new version isn't ready, or why there is none. */
 export interface Trouble {
-  readonly kind: 'image' | 'crash' | 'config' | 'create' | 'schedule' | 'unready';
+  readonly kind: 'image' | 'crash' | 'config' | 'create' | 'schedule' | 'start' | 'unready';
   /** Kubernetes' own word: `ImagePullBackOff`, `CrashLoopBackOff`, `FailedCreate` ... */
   readonly reason: string;
   /** Kubernetes' own sentence; '' if there is none. */
@@ -17,7 +17,7 @@ const hardRestarts = 3;
 
 /**
  * Whether it is unlikely to pass by itself. A probe that fails is what every slow start looks like, and a node may
- * yet come, so these two wait for the rollout's own deadline.
+ * yet come, so these wait for the rollout's own deadline.
  */
 export function isHard(trouble: Trouble): boolean {
   if (trouble.kind === 'crash') return trouble.restarts >= hardRestarts;
@@ -30,7 +30,7 @@ export function bySeverity(a: Trouble, b: Trouble): number {
 }
 
 function severity(trouble: Trouble): number {
-  const order: Record<Trouble['kind'], number> = { create: 0, image: 1, config: 2, crash: 3, schedule: 4, unready: 5 };
+  const order: Record<Trouble['kind'], number> = { create: 0, image: 1, config: 2, crash: 3, schedule: 4, start: 5, unready: 6 };
   return order[trouble.kind];
 }
 
@@ -49,6 +49,8 @@ export function explain(trouble: Trouble): string {
       return `no pod can be created (${reason})${said(why)} Change the quota, the policy or the pod template that refuses it.`;
     case 'schedule':
       return `no node takes the pod (${reason})${said(why)} Free or add capacity, or lower the pod's requests.`;
+    case 'start':
+      return `container ${container} hasn't been started (${reason})${said(why)} Check the volumes and secrets that the pod needs.`;
     case 'unready':
       return `container ${container} runs but never becomes ready${said(why)} Check its readiness probe and its last log lines.`;
   }

@@ -1,0 +1,127 @@
+import type { Cluster } from '#src/engine/ports.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
+import type { RolloutTarget } from '#src/model/pipeline.ts';
+import type { WorkloadState } from '#src/model/rollout.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
+import { explained } from './errors.ts';
+import { lastLines } from './logs.ts';
+import type { Workload } from './objects.ts';
+import { observe } from './observe.ts';
+import { workloadPath } from './paths.ts';
+import { imageOf, stateOf } from './state.ts';
+
+/** The operator's clusters by name; `default` serves targets that name none. */
+export type ClusterOptions = Readonly<Record<string, ConnectionOptions>>;
+
+/** One Cluster for all: each target goes to the one it names. Nothing is loaded or connected before the first call. */
+export function openClusters(options: ClusterOptions): Cluster {
+  const connections = new Map(Object.entries(options).map(([name, it]) => [name, new Connection(it)]));
+  const find = (target: RolloutTarget) => {
+    const name = target.cluster ?? 'default';
+    const connection = connections.get(name);
+    if (connection) return { connection, name: `cluster ${name}` };
+    const known = [...connections.keys()].join(', ');
+    throw new UserError(
+      known === ''
+        ? 'No cluster is set up. The operator sets KUBECONFIG, or clusters in the file that SLIPWAY_CONFIG names.'
+        : `There is no cluster ${name}. The operator has set up: ${known}.`,
+    );
+  };
+  return {
+    inspect: (target, signal) => inspect(find(target), target, signal),
+    setImage: (target, image, signal) => setImage(find(target), target, image, signal),
+    observe: (target, signal) => observed(() => find(target), target, signal),
+    async lastLines(target, lines, signal) {
+      const at = find(target);
+      const workload = await read(at, target, signal);
+      return lastLines(at.connection, target, workload, lines, signal);
+    },
+  };
+}
+
+interface Place {
+  readonly connection: Connection;
+  /** For messages. */
+  readonly name: string;
+}
+
+async function inspect(at: Place, target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState> {
+  const workload = await read(at, target, signal);
+  return stateOf({ kind: target.kind, container: target.container, workload, replicaSets: [], pods: [], events: [] });
+}
+
+/**
+ * A strategic merge patch adds a container under a name that isn't there, silently and first in the list: so the name
+ * is looked up before, and the answer is compared with what was asked for.
+ */
+async function setImage(
+  at: Place,
+  target: RolloutTarget,
+  image: string,
+  signal: AbortSignal,
+): Promise<{ readonly generation: number; readonly image: string }> {
+  if (!/^[\w.:/@-]+$/.test(image)) throw new UserError(`${JSON.stringify(image)} is no image reference.`);
+  await read(at, target, signal);
+  const body = {
+    metadata: { annotations: { 'kubernetes.io/change-cause': `Slipway set ${target.container} to ${image}` } },
+    spec: { template: { spec: { containers: [{ name: target.container, image }] } } },
+  };
+  const query = { fieldManager: 'slipway', fieldValidation: 'Strict' };
+  const doing = `patch ${target.kind} ${target.namespace}/${target.name}`;
+  const text = await asking(at, target, doing, signal, () =>
+    at.connection.request({ method: 'PATCH', path: workloadPath(target), query, body }, signal),
+  );
+  const workload = JSON.parse(text) as Workload;
+  return { generation: workload.metadata.generation ?? 0, image: imageOf(workload, target.container) ?? image };
+}
+
+async function* observed(find: () => Place, target: RolloutTarget, signal: AbortSignal): AsyncGenerator<WorkloadState> {
+  const at = find();
+  try {
+    const first = await read(at, target, signal);
+    yield* observe(at.connection, target, first, signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw explained(error, at.name, target, `watch ${target.kind} ${target.namespace}/${target.name}`);
+  }
+}
+
+async function read(at: Place, target: RolloutTarget, signal: AbortSignal): Promise<Workload> {
+  const name = `${target.namespace}/${target.name}`;
+  const text = await asking(at, target, `get ${target.kind} ${name}`, signal, () =>
+    at.connection.request({ method: 'GET', path: workloadPath(target) }, signal),
+  );
+  const workload = parse(text, at);
+  if (imageOf(workload, target.container) !== null) return workload;
+  const { containers, initContainers = [] } = workload.spec.template.spec;
+  const names = containers.map((it) => it.name).join(', ');
+  const isInit = initContainers.some((it) => it.name === target.container);
+  throw new UserError(
+    `${target.kind} ${name} has no container ${target.container}${isInit ? ' (it is an init container)' : ''}; it has ${names}.`,
+  );
+}
+
+function parse(text: string, at: Place): Workload {
+  try {
+    return JSON.parse(text) as Workload;
+  } catch {
+    throw new PlatformError(
+      `The address of ${at.name} isn't a Kubernetes API server: it answered ${text.slice(0, 80)}`,
+    );
+  }
+}
+
+async function asking<T>(
+  at: Place,
+  target: RolloutTarget,
+  doing: string,
+  signal: AbortSignal,
+  ask: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explained(error, at.name, target, doing);
+  }
+}

@@ -1,0 +1,97 @@
+import { PlatformError, UserError } from '#src/model/outcome.ts';
+import type { RolloutTarget } from '#src/model/pipeline.ts';
+
+/** An answer of the API server that isn't 2xx. */
+export class StatusError extends Error {
+  override readonly name = 'StatusError';
+  readonly code: number;
+  readonly retryAfterMs: number | null;
+  /** The body was a Kubernetes Status; else it was text (429, unknown API group, proxies). */
+  readonly isStatus: boolean;
+
+  constructor(code: number, body: string, headers: Readonly<Record<string, string>>) {
+    const status = parseStatus(body);
+    super((status ?? body).replace(/\s+/g, ' ').trim().slice(0, 400));
+    this.code = code;
+    this.isStatus = status !== null;
+    const seconds = Number(headers['retry-after']);
+    this.retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+  }
+}
+
+/** Fit to be tried again unchanged: 429, 409 (a writer in between) and what servers and proxies say when they are ill. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof StatusError) return [409, 429, 500, 502, 503, 504].includes(error.code);
+  return error instanceof Error && !isCertificateError(error) && networkCode(error) !== null;
+}
+
+/** What people are told. `doing` completes "Slipway may not ...": `patch deployment shop/api`. */
+export function explained(error: unknown, cluster: string, target: RolloutTarget, doing: string): Error {
+  const workload = `${target.kind} ${target.namespace}/${target.name}`;
+  if (error instanceof StatusError) return explainedStatus(error, cluster, workload, doing);
+  if (error instanceof UserError || error instanceof PlatformError) return error;
+  if (!(error instanceof Error)) return new PlatformError(String(error));
+  if (isCertificateError(error)) {
+    return new PlatformError(
+      `The certificate of ${cluster} can't be verified (${networkCode(error)}). Check certificate-authority in the kubeconfig.`,
+    );
+  }
+  const code = networkCode(error);
+  if (code === null) return new PlatformError(`${cluster}: ${error.message}`);
+  return new PlatformError(
+    `The API server of ${cluster} can't be reached (${code}). Check that it runs and its address in the kubeconfig.`,
+  );
+}
+
+function explainedStatus(error: StatusError, cluster: string, workload: string, doing: string): Error {
+  const said = error.message;
+  if (error.code === 401) {
+    return new PlatformError(
+      `${cluster} refused Slipway's credentials (401). Renew the token or certificate in the kubeconfig.`,
+    );
+  }
+  if (error.code === 403 && said.includes('system:anonymous')) {
+    return new PlatformError(
+      `${cluster} was given no credentials (403). Add a token or certificate to the kubeconfig.`,
+    );
+  }
+  if (error.code === 403) {
+    return new UserError(
+      `Slipway may not ${doing} in ${cluster} (403): the namespace or name may be misspelt, or its ServiceAccount lacks the right. The cluster says: ${said}`,
+    );
+  }
+  if (error.code === 404 && error.isStatus) {
+    return new UserError(`There is no ${workload} in ${cluster}. Check the namespace and the name under \`rollout\`.`);
+  }
+  if (error.code === 404) return new PlatformError(`The address of ${cluster} isn't a Kubernetes API server: ${said}`);
+  if (error.code === 422) return new UserError(`${workload} can't be changed so (422): ${said}`);
+  return new PlatformError(`${cluster} couldn't ${doing} (${error.code}): ${said}`);
+}
+
+function parseStatus(body: string): string | null {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value !== 'object' || value === null || !('message' in value)) return null;
+    return typeof value.message === 'string' ? value.message : null;
+  } catch {
+    return null;
+  }
+}
+
+function isCertificateError(error: Error): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|ERR_SSL|EPROTO/.test(networkCode(error) ?? '');
+}
+
+/** `ECONNREFUSED` of a failed fetch, whose cause carries it; null if it is no network error. */
+function networkCode(error: Error): string | null {
+  if (error.name === 'TimeoutError') return 'no answer within 30 s';
+  const { cause } = error;
+  if (cause instanceof AggregateError && cause.errors[0] instanceof Error)
+    return codeOf(cause.errors[0]) ?? codeOf(cause);
+  if (cause instanceof Error) return codeOf(cause) ?? cause.message;
+  return codeOf(error);
+}
+
+function codeOf(error: Error): string | null {
+  return 'code' in error && typeof error.code === 'string' ? error.code : null;
+}

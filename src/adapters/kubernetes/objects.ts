@@ -1,0 +1,107 @@
+/** The parts of Kubernetes' objects that are read. Everything may be absent: counters that are zero are. */
+export interface KubernetesObject {
+  readonly kind?: string;
+  readonly metadata: {
+    readonly name?: string;
+    readonly namespace?: string;
+    readonly uid?: string;
+    readonly resourceVersion?: string;
+    readonly generation?: number;
+    readonly deletionTimestamp?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly {
+      readonly uid: string;
+      readonly kind: string;
+      readonly controller?: boolean;
+    }[];
+  };
+}
+
+export interface Workload extends KubernetesObject {
+  readonly spec: {
+    readonly replicas?: number;
+    readonly paused?: boolean;
+    readonly selector: Selector;
+    readonly template: { readonly spec: PodSpec };
+    /** Deployments. */
+    readonly strategy?: { readonly type?: string };
+    /** StatefulSets and DaemonSets. */
+    readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly partition?: number } };
+  };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly updatedReplicas?: number;
+    readonly availableReplicas?: number;
+    readonly currentRevision?: string;
+    readonly updateRevision?: string;
+    readonly desiredNumberScheduled?: number;
+    readonly currentNumberScheduled?: number;
+    readonly updatedNumberScheduled?: number;
+    readonly numberAvailable?: number;
+    readonly conditions?: readonly Condition[];
+  };
+}
+
+interface PodSpec {
+  readonly containers: readonly { readonly name: string; readonly image: string }[];
+  readonly initContainers?: readonly { readonly name: string }[];
+}
+
+export interface Selector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export interface Pod extends KubernetesObject {
+  readonly spec: PodSpec;
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    readonly containerStatuses?: readonly ContainerStatus[];
+    readonly initContainerStatuses?: readonly ContainerStatus[];
+  };
+}
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly restartCount: number;
+  readonly state?: ContainerState;
+  readonly lastState?: ContainerState;
+}
+
+interface ContainerState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+  readonly running?: object;
+  readonly terminated?: { readonly reason?: string; readonly exitCode: number };
+}
+
+export interface ClusterEvent extends KubernetesObject {
+  readonly involvedObject: { readonly uid?: string; readonly fieldPath?: string };
+  readonly reason?: string;
+  readonly message?: string;
+  readonly type?: string;
+  readonly lastTimestamp?: string | null;
+}
+
+export interface List<T> {
+  readonly metadata: { readonly resourceVersion?: string };
+  readonly items: readonly T[];
+}
+
+export interface WatchEvent<T> {
+  readonly type: string;
+  readonly object: T;
+}

@@ -1,0 +1,52 @@
+import { UserError } from '#src/model/outcome.ts';
+import type { RolloutTarget, WorkloadKind } from '#src/model/pipeline.ts';
+import type { Selector } from './objects.ts';
+
+const plural: Record<WorkloadKind, string> = {
+  deployment: 'deployments',
+  statefulset: 'statefulsets',
+  daemonset: 'daemonsets',
+};
+
+/** Path of all workloads of the target's kind in its namespace. The names come from a repository: nothing else may get into the path. */
+export function collectionPath(target: RolloutTarget): string {
+  return `/apis/apps/v1/namespaces/${namespaceOf(target)}/${plural[target.kind]}`;
+}
+
+export function workloadPath(target: RolloutTarget): string {
+  if (!isName(target.name)) throw new UserError(`${target.name} is no name of a ${target.kind}.`);
+  return `${collectionPath(target)}/${target.name}`;
+}
+
+export function replicaSetsPath(target: RolloutTarget): string {
+  return `/apis/apps/v1/namespaces/${namespaceOf(target)}/replicasets`;
+}
+
+/** Path in the core group: `pods`, `events`. */
+export function corePath(target: RolloutTarget, resource: 'pods' | 'events'): string {
+  return `/api/v1/namespaces/${namespaceOf(target)}/${resource}`;
+}
+
+/** A selector as the API's query wants it: `app=api,tier in (a,b)`. */
+export function labelSelector(selector: Selector): string {
+  const parts = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
+  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
+    if (operator === 'In') parts.push(`${key} in (${values.join(',')})`);
+    if (operator === 'NotIn') parts.push(`${key} notin (${values.join(',')})`);
+    if (operator === 'Exists') parts.push(key);
+    if (operator === 'DoesNotExist') parts.push(`!${key}`);
+  }
+  return parts.join(',');
+}
+
+function namespaceOf(target: RolloutTarget): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(target.namespace)) {
+    throw new UserError(`${target.namespace} is no name of a namespace.`);
+  }
+  return target.namespace;
+}
+
+/** A DNS subdomain, as RFC 1123 and Kubernetes have it. */
+function isName(name: string): boolean {
+  return name.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name);
+}

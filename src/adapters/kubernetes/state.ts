@@ -1,0 +1,90 @@
+import type { WorkloadKind } from '#src/model/pipeline.ts';
+import type { WorkloadState } from '#src/model/rollout.ts';
+import type { ClusterEvent, KubernetesObject, Pod, Workload } from './objects.ts';
+import { troublesOf } from './troubles.ts';
+
+/** What was seen of a workload and what belongs to it. Null: may not be read. */
+export interface Seen {
+  readonly kind: WorkloadKind;
+  readonly container: string;
+  readonly workload: Workload;
+  readonly replicaSets: readonly KubernetesObject[] | null;
+  readonly pods: readonly Pod[] | null;
+  readonly events: readonly ClusterEvent[] | null;
+}
+
+/** The facts that decisions need. Pure; throws nothing. */
+export function stateOf(seen: Seen): WorkloadState {
+  const { kind, workload } = seen;
+  const { metadata, spec, status = {} } = workload;
+  const daemon = kind === 'daemonset';
+  const replicas = daemon ? status.currentNumberScheduled : status.replicas;
+  const type = (kind === 'deployment' ? spec.strategy : spec.updateStrategy)?.type;
+  const partition = kind === 'statefulset' ? (spec.updateStrategy?.rollingUpdate?.partition ?? 0) : 0;
+  return {
+    kind,
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    generation: metadata.generation ?? 0,
+    observedGeneration: status.observedGeneration ?? 0,
+    wanted: daemon ? (status.desiredNumberScheduled ?? 0) : (spec.replicas ?? 1),
+    updated: (daemon ? status.updatedNumberScheduled : status.updatedReplicas) ?? 0,
+    available: (daemon ? status.numberAvailable : status.availableReplicas) ?? 0,
+    replicas: replicas ?? 0,
+    paused: spec.paused === true,
+    strategy: type === 'Recreate' || type === 'OnDelete' ? type : 'RollingUpdate',
+    partition,
+    settled: kind !== 'statefulset' || status.currentRevision === status.updateRevision,
+    image: imageOf(workload, seen.container) ?? '',
+    conditions: (status.conditions ?? []).map((it) => ({
+      type: it.type,
+      status: it.status,
+      reason: it.reason ?? '',
+      message: it.message ?? '',
+    })),
+    troubles: troublesOf(seen, currentPods(seen)),
+    hidden: seen.pods === null ? 'pods' : '',
+  };
+}
+
+/** Image of the container in the pod template, or null if there is no such container. */
+export function imageOf(workload: Workload, container: string): string | null {
+  return workload.spec.template.spec.containers.find((it) => it.name === container)?.image ?? null;
+}
+
+/**
+ * Pods of the newest version that aren't on their way out. They are told by owner, not by label: the pods of a canary
+ * match the same selector. A Deployment's newest ReplicaSet is the one with the highest revision, for going back to an
+ * earlier image takes the old ReplicaSet up again.
+ */
+export function currentPods(
+  seen: Pick<Seen, 'kind' | 'container' | 'workload' | 'replicaSets' | 'pods'>,
+): readonly Pod[] {
+  const { kind, workload, replicaSets, pods } = seen;
+  const living = (pods ?? []).filter((it) => it.metadata.deletionTimestamp === undefined);
+  const uid = workload.metadata.uid ?? '';
+  if (kind === 'statefulset') {
+    const revision = workload.status?.updateRevision;
+    return living.filter((it) => isOwned(it, uid) && it.metadata.labels?.['controller-revision-hash'] === revision);
+  }
+  if (kind === 'daemonset') return living.filter((it) => isOwned(it, uid) && hasImage(it, seen));
+  if (replicaSets === null) {
+    return living.filter((it) => it.metadata.name?.startsWith(`${workload.metadata.name}-`) && hasImage(it, seen));
+  }
+  const owned = replicaSets.filter((it) => isOwned(it, uid));
+  const newest = owned.sort((a, b) => revisionOf(b) - revisionOf(a))[0];
+  return living.filter((it) => isOwned(it, newest?.metadata.uid ?? ''));
+}
+
+function hasImage(pod: Pod, seen: Pick<Seen, 'container' | 'workload'>): boolean {
+  const image = imageOf(seen.workload, seen.container);
+  return pod.spec.containers.some((it) => it.name === seen.container && it.image === image);
+}
+
+function isOwned(object: KubernetesObject, uid: string): boolean {
+  return uid !== '' && (object.metadata.ownerReferences ?? []).some((it) => it.controller === true && it.uid === uid);
+}
+
+function revisionOf(object: KubernetesObject): number {
+  return Number(object.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? 0);
+}
