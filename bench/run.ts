@@ -1,0 +1,21 @@
+import { deliveries } from './deliveries.ts';
+import { met, type Row, table } from './measure.ts';
+
+/** Measures everything, or what is named: `npm run bench -- deliveries`. Exits with 1 if a target is missed. */
+const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  deliveries: () => deliveries(5),
+};
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !Object.hasOwn(benches, name));
+if (unknown.length > 0) {
+  console.error(`There is no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}.`);
+  process.exit(2);
+}
+const rows: Row[] = [];
+for (const name of names.length > 0 ? names : Object.keys(benches)) {
+  console.error(`measuring ${name} ...`);
+  rows.push(...((await benches[name]?.()) ?? []));
+}
+console.log(table(rows));
+process.exitCode = rows.every(met) ? 0 : 1;
