@@ -1,0 +1,174 @@
+import type { Probot, ProbotOctokit } from 'probot';
+import type { Logger } from 'pino';
+import { PlatformError } from '#src/model/outcome.ts';
+import { fullName, type Repository } from '#src/model/repository.ts';
+import { asPlatformError, faultOf } from './faults.ts';
+import { type Cost, createLimiter, type Limiter } from './limiter.ts';
+
+export interface GitHubOptions {
+  readonly appId: number;
+  /** PEM; line breaks may be written as `\n`. */
+  readonly privateKey: string;
+  readonly webhookSecret: string;
+  /** Host of a GitHub Enterprise Server, with port if it has one; null: github.com. */
+  readonly host: string | null;
+  readonly protocol: 'https' | 'http';
+  readonly logger: Logger;
+}
+
+/** A client that speaks for one installation of the App and keeps its limits. */
+export type Client = ProbotOctokit;
+
+/** The App's connection to GitHub. */
+export interface GitHub {
+  readonly appId: number;
+  readonly probot: Probot;
+  /** The client of an installation: always the same object. */
+  client(installationId: number): Promise<Client>;
+  /** A token that can only read this repository's contents, good for at least five minutes. Never log it. */
+  token(repository: Repository): Promise<string>;
+  /** Rejects with PlatformError if GitHub doesn't accept the App's credentials. Deadline 5 s. */
+  ping(): Promise<void>;
+}
+
+/** How urgent a request is; passed along in Octokit's `request` options. */
+export interface Urgency {
+  readonly priority?: Cost['priority'];
+  readonly patienceMs?: number;
+}
+
+const requestTimeoutMs = 30_000;
+const pingTimeoutMs = 5_000;
+const tokenMarginMs = 5 * 60_000;
+const rateRetries = 4;
+const readRetries = 2;
+
+/**
+ * Opens the connection. Sends nothing yet. Probot is loaded here and not before: it costs 0.15 s and 14 MB,
+ * which `slipway run` and the set-up page don't need.
+ */
+export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
+  const { Probot, ProbotOctokit } = await import('probot');
+  const probot = new Probot({
+    appId: options.appId,
+    privateKey: options.privateKey.replaceAll('\\n', '\n'),
+    secret: options.webhookSecret,
+    baseUrl: apiUrl(options.host, options.protocol),
+    // Probot logs each request and each failing handler; what matters of it is logged here and in the dispatcher.
+    log: options.logger.child({}, { level: 'silent' }),
+    // Its throttling allows one write a second, and its retries would create things twice.
+    Octokit: ProbotOctokit.defaults((given: OctokitOptions) => ({
+      ...given,
+      throttle: { ...given['throttle'], enabled: false },
+      retry: { enabled: false },
+    })),
+    request: { fetch: fetchWithin },
+  });
+  await probot.ready();
+  const clients = new Map<number, Promise<Client>>();
+  const tokens = new Map<number, Promise<{ readonly token: string; readonly expiresAt: string }>>();
+
+  return {
+    appId: options.appId,
+    probot,
+    client(installationId) {
+      if (installationId === 0) return Promise.reject(notInstalled());
+      let client = clients.get(installationId);
+      if (!client) {
+        client = probot.auth(installationId).then((octokit) => limited(octokit, createLimiter()));
+        clients.set(installationId, client);
+      }
+      return client;
+    },
+    async token(repository) {
+      const cached = await tokens.get(repository.id)?.catch(() => null);
+      if (cached && Date.parse(cached.expiresAt) - tokenMarginMs > Date.now()) return cached.token;
+      const fresh = narrowToken(probot, repository);
+      tokens.set(repository.id, fresh);
+      try {
+        return (await fresh).token;
+      } catch (error) {
+        if (tokens.get(repository.id) === fresh) tokens.delete(repository.id);
+        throw asPlatformError(`give a token for ${fullName(repository)}`, error);
+      }
+    },
+    async ping() {
+      try {
+        const app = await probot.auth();
+        await app.rest.apps.getAuthenticated({ request: { signal: AbortSignal.timeout(pingTimeoutMs) } });
+      } catch (error) {
+        throw asPlatformError('accept the App', error);
+      }
+    },
+  };
+}
+
+/** Address of the REST API: GitHub Enterprise Server has it under /api/v3, data-resident GitHub under api.NAME.ghe.com. */
+export function apiUrl(host: string | null, protocol: 'https' | 'http'): string {
+  if (host === null || host === 'github.com') return 'https://api.github.com';
+  return host.endsWith('.ghe.com') ? `${protocol}://api.${host}` : `${protocol}://${host}/api/v3`;
+}
+
+/** Asking again won't help, so it has the form of GitHub's own refusal. */
+function notInstalled(): Error {
+  return Object.assign(new PlatformError('The delivery names no installation of the App.'), { status: 404 });
+}
+
+type OctokitOptions = Readonly<Record<string, unknown>> & { readonly throttle?: Readonly<Record<string, unknown>> };
+
+async function narrowToken(probot: Probot, repository: Repository) {
+  const app = await probot.auth();
+  return (await app.auth({
+    type: 'installation',
+    installationId: repository.installationId,
+    repositoryIds: [repository.id],
+    permissions: { contents: 'read' },
+    refresh: true,
+  })) as { readonly token: string; readonly expiresAt: string };
+}
+
+/** Every request ends in time, also those that Octokit makes for tokens. */
+function fetchWithin(url: string, init: RequestInit = {}): Promise<Response> {
+  const deadline = AbortSignal.timeout(requestTimeoutMs);
+  return fetch(url, { ...init, signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline });
+}
+
+/** Puts the limiter around every request; what GitHub turned away for its limits is sent again when it may be. */
+function limited(octokit: Client, limiter: Limiter): Client {
+  octokit.hook.wrap('request', async (request, options) => {
+    const cost = costOf(options.method, (options.request ?? {}) as Urgency);
+    for (let attempt = 0, reads = 0; ; attempt += 1) {
+      try {
+        const response = await limiter.run(cost, async () => request(options));
+        pauseIfUsedUp(limiter, response.headers);
+        return response;
+      } catch (error) {
+        const fault = faultOf(error, Date.now());
+        if (error instanceof PlatformError || fault.kind === 'permanent') throw error;
+        if (fault.kind === 'rate') {
+          limiter.pause(fault.until);
+          if (attempt >= rateRetries) throw error;
+        } else {
+          if (options.method !== 'GET' || reads >= readRetries) throw error;
+          reads += 1;
+          await new Promise((resolve) => setTimeout(resolve, 250 * 4 ** reads));
+        }
+      }
+    }
+  });
+  return octokit;
+}
+
+function costOf(method: string, urgency: Urgency): Cost {
+  return {
+    points: method === 'GET' ? 1 : 5,
+    content: method === 'POST',
+    priority: urgency.priority ?? 1,
+    patienceMs: urgency.patienceMs ?? null,
+  };
+}
+
+function pauseIfUsedUp(limiter: Limiter, headers: Readonly<Record<string, string | number | undefined>>): void {
+  const reset = Number(headers['x-ratelimit-reset']) * 1000;
+  if (String(headers['x-ratelimit-remaining']) === '0' && reset > Date.now()) limiter.pause(reset);
+}

@@ -1,0 +1,152 @@
+import type { Annotation } from '#src/model/annotation.ts';
+import type { Outcome } from '#src/model/outcome.ts';
+import type { Job, RunView } from '#src/model/run.ts';
+import { summaryOf } from './summary.ts';
+import { cut, cutBytes, duration, fenced, maxBytes, plainLog, titleOf } from './text.ts';
+
+/** A check run as GitHub should show it. Pure data: the same run gives the same check run. */
+export interface CheckRun {
+  readonly name: string;
+  readonly externalId: string;
+  readonly detailsUrl: string;
+  readonly status: 'queued' | 'in_progress' | 'completed';
+  readonly conclusion: Conclusion | null;
+  /** ISO 8601, as GitHub wants it. */
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+  readonly title: string;
+  readonly summary: string;
+  readonly text: string | null;
+  readonly annotations: readonly CheckAnnotation[];
+}
+
+export type Conclusion = 'success' | 'failure' | 'timed_out' | 'cancelled' | 'skipped' | 'neutral';
+
+export interface CheckAnnotation {
+  readonly path: string;
+  readonly start_line: number;
+  readonly end_line: number;
+  readonly start_column?: number;
+  readonly end_column?: number;
+  readonly annotation_level: Annotation['level'];
+  readonly title?: string;
+  readonly message: string;
+}
+
+/** More would take GitHub minutes and people hours; the summary says how many were left out. */
+export const maxAnnotations = 1000;
+
+/** The check run of one job. `excerpt` is the part of its log that matters, '' if there is none. */
+export function checkRunOf(
+  view: RunView,
+  job: Job,
+  extras: { readonly detailsUrl: string; readonly excerpt: string },
+): CheckRun {
+  const completed = job.state === 'completed' && job.outcome !== null;
+  return {
+    name: job.plan.key,
+    externalId: job.id,
+    detailsUrl: extras.detailsUrl,
+    status: completed ? 'completed' : job.state === 'running' ? 'in_progress' : 'queued',
+    conclusion: job.outcome && completed ? conclusionOf(job.outcome, job.plan.continueOnError) : null,
+    startedAt: iso(job.startedAt),
+    completedAt: completed ? iso(job.finishedAt) : null,
+    title: titleOf(headline(view, job)),
+    summary: cutBytes(summaryOf(view, job, extras.detailsUrl), maxBytes),
+    text: textOf(job, extras),
+    annotations: completed ? checkAnnotations(job.annotations) : [],
+  };
+}
+
+/**
+ * A platform failure is `cancelled`: it holds back a required check (as success, skipped and neutral would not) and
+ * isn't the red of the user's own failure. A failure that the pipeline allows is `neutral`.
+ */
+export function conclusionOf(outcome: Outcome, allowed: boolean): Conclusion {
+  switch (outcome.kind) {
+    case 'broken':
+      return 'cancelled';
+    case 'failure':
+    case 'timed_out':
+      return allowed ? 'neutral' : outcome.kind;
+    default:
+      return outcome.kind;
+  }
+}
+
+/** What happened, in one line. */
+export function headline(view: RunView, job: Job): string {
+  if (job.state === 'completed' && job.outcome) return ending(job, job.outcome);
+  if (job.state === 'running') {
+    if (job.plan.work.kind === 'deploy') return job.progress ?? `Deploying to ${job.plan.work.environment}`;
+    const step = job.steps.find((it) => it.state === 'running');
+    return step ? `Step ${step.index + 1} of ${job.steps.length}: ${step.name}` : (job.progress ?? 'Starting');
+  }
+  if (job.state === 'queued') return 'Queued';
+  const open = new Set(view.jobs.filter((it) => it.state !== 'completed').map((it) => it.plan.key));
+  const needs = job.plan.needs.filter((key) => open.has(key));
+  return needs.length > 0 ? `Waiting for ${needs.join(', ')}` : 'Waiting';
+}
+
+function ending(job: Job, outcome: Outcome): string {
+  const time =
+    job.startedAt !== null && job.finishedAt !== null ? ` in ${duration(job.finishedAt - job.startedAt)}` : '';
+  const tests = job.tests;
+  switch (outcome.kind) {
+    case 'success':
+      if (job.plan.work.kind === 'deploy') return `Deployed to ${job.plan.work.environment}${time}`;
+      return tests && tests.total > 0 ? `${tests.total} tests passed${time}` : `Passed${time}`;
+    case 'failure': {
+      const what = tests && tests.failed > 0 ? `${tests.failed} of ${tests.total} tests failed` : outcome.reason;
+      return job.plan.continueOnError ? `Failed, which is allowed: ${what}` : what;
+    }
+    case 'timed_out':
+      return job.plan.continueOnError
+        ? `Timed out, which is allowed: ${outcome.reason}`
+        : `Timed out: ${outcome.reason}`;
+    case 'cancelled':
+      return `Cancelled: ${outcome.reason}`;
+    case 'skipped':
+      return `Skipped: ${outcome.reason}`;
+    case 'neutral':
+      return outcome.reason;
+    case 'broken':
+      return `Slipway failed, not your change: ${outcome.reason}`;
+  }
+}
+
+function textOf(job: Job, extras: { readonly excerpt: string; readonly detailsUrl: string }): string | null {
+  const log = plainLog(extras.excerpt).trimEnd();
+  if (log === '') return null;
+  const note = `\n\n[The whole log](${extras.detailsUrl})`;
+  return fenced(log, maxBytes - Buffer.byteLength(note), job.state === 'completed' ? 'start' : 'end') + note;
+}
+
+/** In the form and within the limits that GitHub takes; remarks that have no place in the repository are left out. */
+export function checkAnnotations(annotations: readonly Annotation[]): CheckAnnotation[] {
+  return annotations.filter(isPlaced).slice(0, maxAnnotations).map(checkAnnotation);
+}
+
+function isPlaced({ path, startLine, message }: Annotation): boolean {
+  return path !== '' && !path.startsWith('/') && !path.split('/').includes('..') && startLine >= 1 && message !== '';
+}
+
+function checkAnnotation(a: Annotation): CheckAnnotation {
+  const endLine = Math.max(a.startLine, a.endLine);
+  const single = endLine === a.startLine && a.startColumn !== undefined && a.startColumn >= 1;
+  return {
+    path: a.path,
+    start_line: a.startLine,
+    end_line: endLine,
+    ...(single && a.startColumn
+      ? { start_column: a.startColumn, end_column: Math.max(a.startColumn, a.endColumn ?? a.startColumn) }
+      : {}),
+    annotation_level: a.level,
+    ...(a.title ? { title: cut(a.title, 255) } : {}),
+    message: cutBytes(a.message, 64 * 1024),
+  };
+}
+
+export function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
+}

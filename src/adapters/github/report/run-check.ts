@@ -1,0 +1,103 @@
+import type { Diagnostic } from '#src/model/diagnostic.ts';
+import { reasonOf } from '#src/model/outcome.ts';
+import type { RunView } from '#src/model/run.ts';
+import { type CheckRun, checkAnnotations, conclusionOf, iso } from './check-run.ts';
+import { cut, cutBytes, escapeMarkdown, fenced, maxBytes, titleOf } from './text.ts';
+
+/** Name of the check run that speaks for the pipeline file, or for a run without jobs. */
+export const runCheckName = 'slipway';
+
+/**
+ * The check run `slipway`, where there is something to say that belongs to no job: the file has mistakes, nothing was
+ * found to run, or the run ended before it was planned. Null otherwise.
+ */
+export function runCheckOf(
+  view: RunView,
+  extras: { readonly detailsUrl: string; readonly externalId: string },
+): CheckRun | null {
+  const { run, jobs } = view;
+  const ended = run.state === 'completed' && run.outcome !== null && jobs.length === 0;
+  if (!ended && (jobs.length === 0 || run.diagnostics.length === 0)) return null;
+  const outcome =
+    ended && run.outcome ? run.outcome : { kind: 'neutral' as const, reason: remarksTitle(run.diagnostics) };
+  const at = iso(run.finishedAt ?? run.startedAt ?? run.createdAt);
+  const errors = run.diagnostics.filter((d) => d.severity === 'error');
+  const title =
+    outcome.kind === 'broken'
+      ? `Slipway failed, not your change: ${outcome.reason}`
+      : errors.length > 0
+        ? `${run.pipelineFile ?? errors[0]?.at.file ?? 'The pipeline file'} has ${count(errors.length, 'mistake')}`
+        : reasonOf(outcome).split('\n', 1)[0] || 'Nothing to do';
+  return {
+    name: runCheckName,
+    externalId: extras.externalId,
+    detailsUrl: extras.detailsUrl,
+    status: 'completed',
+    conclusion: conclusionOf(outcome, false),
+    startedAt: iso(run.createdAt),
+    completedAt: at,
+    title: titleOf(title),
+    summary: cutBytes(summary(reasonOf(outcome), run.diagnostics), maxBytes),
+    text: null,
+    annotations: checkAnnotations(run.diagnostics.map(annotationOf)),
+  };
+}
+
+/** The same check run once there is nothing to say any more: a mistake that is mended may not stay red. */
+export function settledRunCheck(
+  view: RunView,
+  extras: { readonly detailsUrl: string; readonly externalId: string },
+): CheckRun {
+  return {
+    name: runCheckName,
+    externalId: extras.externalId,
+    detailsUrl: extras.detailsUrl,
+    status: 'completed',
+    conclusion: 'success',
+    startedAt: iso(view.run.createdAt),
+    completedAt: iso(view.run.startedAt ?? view.run.createdAt),
+    title: 'The pipeline was planned',
+    summary: 'What runs is shown by the other check runs.',
+    text: null,
+    annotations: [],
+  };
+}
+
+function summary(reason: string, diagnostics: readonly Diagnostic[]): string {
+  const list = diagnostics.map((d) => {
+    const hint = d.hint ? ` ${escapeMarkdown(d.hint)}` : '';
+    return `- ${marks[d.severity]} ${escapeMarkdown(`${d.at.file}:${d.at.line}:${d.at.column}`)}: ${escapeMarkdown(d.message)}${hint}`;
+  });
+  // What follows the first line (an example of a file, say) keeps its form.
+  const [first = '', ...others] = reason.split('\n');
+  const rest = others.join('\n').trim();
+  const text = [escapeMarkdown(cut(first, 2000)), rest === '' ? '' : fenced(rest, 16_384, 'start')]
+    .filter((part) => part !== '')
+    .join('\n\n');
+  return [text, list.join('\n')].filter((part) => part !== '').join('\n\n') || 'Nothing to do.';
+}
+
+const marks = { error: '❌', warning: '⚠️', note: 'ℹ️' } as const;
+const levels = { error: 'failure', warning: 'warning', note: 'notice' } as const;
+
+function annotationOf(d: Diagnostic) {
+  const endLine = d.at.endLine ?? d.at.line;
+  return {
+    path: d.at.file,
+    startLine: d.at.line,
+    endLine,
+    startColumn: d.at.column,
+    ...(d.at.endColumn !== undefined ? { endColumn: d.at.endColumn } : {}),
+    level: levels[d.severity],
+    title: d.code,
+    message: d.hint ? `${d.message}\n${d.hint}` : d.message,
+  };
+}
+
+function remarksTitle(diagnostics: readonly Diagnostic[]): string {
+  return `${count(diagnostics.length, 'remark')} on the pipeline file`;
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,94 @@
+import type { Outcome } from '#src/model/outcome.ts';
+import type { Job, RunView, Step, TestSummary } from '#src/model/run.ts';
+import { cut, duration, escapeMarkdown } from './text.ts';
+
+const maxRows = 100;
+const maxNames = 50;
+
+/** The Markdown under a check run's title: what happened first, then tests, steps, and where to read on. */
+export function summaryOf(view: RunView, job: Job, detailsUrl: string): string {
+  const parts = [
+    opening(job),
+    job.tests ? testsOf(job.tests) : '',
+    stepsOf(job.steps),
+    waiting(view, job),
+    `[Live log](${detailsUrl})${job.attempt > 1 ? ` · attempt ${job.attempt}` : ''}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function opening(job: Job): string {
+  const { outcome } = job;
+  if (job.state !== 'completed' || outcome === null) return job.progress ? escapeMarkdown(job.progress) : '';
+  const took =
+    job.startedAt !== null && job.finishedAt !== null ? ` Took ${duration(job.finishedAt - job.startedAt)}.` : '';
+  return `${sentence(outcome)}${took}`;
+}
+
+function sentence(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'success':
+      return 'Passed.';
+    case 'failure':
+      return `**Failed.** ${asSentence(outcome.reason)}`;
+    case 'timed_out':
+      return `**Timed out.** ${asSentence(outcome.reason)}`;
+    case 'cancelled':
+      return `**Cancelled.** ${asSentence(outcome.reason)}`;
+    case 'skipped':
+      return `Skipped: ${asSentence(outcome.reason)}`;
+    case 'neutral':
+      return asSentence(outcome.reason);
+    case 'broken':
+      return (
+        `**Slipway could not finish this job. Your change is not at fault.** ${asSentence(outcome.reason)}\n\n` +
+        'Re-run the job once this is mended; the check counts as not passed until then.'
+      );
+  }
+}
+
+function asSentence(text: string): string {
+  const line = escapeMarkdown(cut(text, 2000));
+  return line === '' || /[.!?…]$/.test(line) ? line : `${line}.`;
+}
+
+function testsOf(tests: TestSummary): string {
+  if (tests.total === 0) return '';
+  const skipped = tests.skipped > 0 ? `, ${tests.skipped} skipped` : '';
+  const passed = Math.max(0, tests.total - tests.failed - tests.skipped);
+  const counts = `**Tests:** ${tests.total} in all, ${tests.failed} failed, ${passed} passed${skipped}.`;
+  if (tests.failures.length === 0) return counts;
+  const names = tests.failures.slice(0, maxNames).map((name) => `- ❌ ${escapeMarkdown(cut(name, 300))}`);
+  const rest = tests.failed - names.length;
+  return [counts, '', ...names, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+
+function stepsOf(steps: readonly Step[]): string {
+  if (steps.length === 0) return '';
+  const rows = steps.slice(0, maxRows).map((step) => `| ${mark(step)} | ${nameOf(step)} | ${timeOf(step)} |`);
+  const rest = steps.length - rows.length;
+  const more = rest > 0 ? [`| | … and ${rest} more | |`] : [];
+  return ['| | Step | Time |', '|---|---|---:|', ...rows, ...more].join('\n');
+}
+
+function mark(step: Step): string {
+  if (step.state === 'pending') return '⚪';
+  if (step.state === 'running') return '🟡';
+  return step.exitCode === 0 ? '✅' : '❌';
+}
+
+function nameOf(step: Step): string {
+  const code = step.exitCode ? ` (exit code ${step.exitCode})` : '';
+  return `${escapeMarkdown(cut(step.name, 200))}${code}`;
+}
+
+function timeOf(step: Step): string {
+  return step.startedAt !== null && step.finishedAt !== null ? duration(step.finishedAt - step.startedAt) : '';
+}
+
+function waiting(view: RunView, job: Job): string {
+  if (job.state !== 'waiting' && job.state !== 'queued') return '';
+  const commit = view.run.trigger.sha.slice(0, 7);
+  const needs = job.plan.needs.map((key) => escapeMarkdown(key)).join(', ');
+  return needs === '' ? `Runs for commit ${commit}.` : `Runs for commit ${commit} after ${needs}.`;
+}

@@ -1,0 +1,80 @@
+/** Text for people on GitHub, within GitHub's limits and harmless whatever it is made of. Pure. */
+
+/** `summary` and `text` of a check run: bytes, not characters. */
+export const maxBytes = 65_535;
+
+/** Cuts to at most `max` bytes of UTF-8 on a character's border; `keep` says which end stays. */
+export function cutBytes(text: string, max: number, keep: 'start' | 'end' = 'start'): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= max) return text;
+  if (keep === 'start') {
+    let end = max;
+    while (end > 0 && isContinuation(bytes[end])) end -= 1;
+    return bytes.toString('utf8', 0, end);
+  }
+  let start = bytes.length - max;
+  while (start < bytes.length && isContinuation(bytes[start])) start += 1;
+  return bytes.toString('utf8', start);
+}
+
+function isContinuation(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80;
+}
+
+/** Cuts to at most `max` UTF-16 units, without splitting a character, and shows that something is missing. */
+export function cut(text: string, max: number): string {
+  if (text.length <= max) return text;
+  return `${text.slice(0, max - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
+/** A code block of at most `max` bytes which its content can't end: the fence is longer than any run of backticks in it. */
+export function fenced(content: string, max: number, keep: 'start' | 'end'): string {
+  const longest = [...content.matchAll(/`+/g)].reduce((most, [run]) => Math.max(most, run.length), 0);
+  // Thousands of backticks in a row would leave no room: they are thinned out.
+  const safe = longest > 200 ? content.replaceAll(/`{200,}/g, '`…`') : content;
+  const fence = '`'.repeat(Math.max(3, (longest > 200 ? 199 : longest) + 1));
+  const room = max - 2 * fence.length - 'text\n\n'.length;
+  return `${fence}text\n${cutBytes(safe, room, keep)}\n${fence}`;
+}
+
+/** A log as it would stand on a terminal: colours and control characters gone, lines redrawn by \r only as they ended. */
+export function plainLog(text: string): string {
+  return (
+    text
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/\u001B(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[@-_])/g, '')
+      .replaceAll(/\r+\n/g, '\n')
+      .replaceAll(/[^\n]*\r/g, '')
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g, '')
+  );
+}
+
+/** Names from a repository as text in Markdown: nothing in it formats, links, breaks a table or calls anybody. */
+export function escapeMarkdown(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return quietMentions(
+    line.replaceAll(/[\\`*_{}[\]()#+!|~<>&$]/g, (c) => (c === '<' ? '&lt;' : c === '&' ? '&amp;' : `\\${c}`)),
+  );
+}
+
+/** Keeps `@name` from calling people: a zero-width space after the sign. `a@b` (an image's digest) stays as it is. */
+export function quietMentions(text: string): string {
+  return text.replaceAll(/(^|[^\w`])@(?=\w)/g, '$1@\u200B');
+}
+
+/** One line of plain text for a title. */
+export function titleOf(text: string): string {
+  return cut(quietMentions(text.replaceAll(/\s+/g, ' ').trim()), 255);
+}
+
+/** `0.4 s`, `12 s`, `1 m 12 s`, `2 h 3 m`. */
+export function duration(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} m ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} m`;
+}
