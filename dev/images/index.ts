@@ -21,7 +21,16 @@ export async function ensureImage(
   docker: Docker = new Docker(),
 ): Promise<string> {
   const hash = recipeHash(recipes[name].version());
-  if ((await labelOf(docker, name)) !== hash) await make(docker, name, hash);
+  const present = await inspect(docker, name);
+  if (present?.recipe !== hash) {
+    await make(docker, name, hash);
+    // What the name stood for before is of no use any more; it stays if something runs in it.
+    if (present)
+      await docker
+        .getImage(present.id)
+        .remove()
+        .catch(() => {});
+  }
   for (const other of also) {
     const [repo, tag] = splitTag(other);
     await docker.getImage(name).tag({ repo, tag });
@@ -43,10 +52,10 @@ async function make(docker: Docker, name: ImageName, hash: string): Promise<void
   }
 }
 
-async function labelOf(docker: Docker, name: string): Promise<string | null> {
+async function inspect(docker: Docker, name: string): Promise<{ readonly id: string; readonly recipe: string } | null> {
   try {
     const image = await docker.getImage(name).inspect();
-    return image.Config.Labels?.[recipeLabel] ?? null;
+    return { id: image.Id, recipe: image.Config.Labels?.[recipeLabel] ?? '' };
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode === 404) return null;
     throw error;
