@@ -1,9 +1,11 @@
+import { checkout } from './checkout.ts';
 import { deliveries } from './deliveries.ts';
 import { met, type Row, table } from './measure.ts';
 
 /** Measures everything, or what is named: `npm run bench -- deliveries`. Exits with 1 if a target is missed. */
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   deliveries: () => deliveries(5),
+  checkout: () => checkout(7),
 };
 
 const names = process.argv.slice(2);
