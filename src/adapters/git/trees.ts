@@ -119,10 +119,11 @@ export async function openTrees(settings: TreesSettings): Promise<Trees> {
     return entry;
   }
 
-  /** The tree that probably differs least: the last of the same ref, otherwise the last. */
+  /** The tree that costs least to begin with: a free one of the same ref is moved, any other is copied. */
   function choose(pool: Map<string, Entry>, hash: string): Entry | null {
     const ready = [...pool.values()].filter((entry) => entry.settled).sort((a, b) => b.used - a.used);
-    return ready.find((entry) => entry.hash === hash) ?? ready[0] ?? null;
+    const same = ready.filter((entry) => entry.hash === hash);
+    return same.find(isFree) ?? same[0] ?? ready[0] ?? null;
   }
 
   function isFree(entry: Entry): boolean {
