@@ -1,0 +1,129 @@
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import type { Clock, Logs } from '#src/engine/ports.ts';
+import type { Store } from '#src/engine/store.ts';
+import { loadAssets } from './assets.ts';
+import { badgeState, badgeSvg } from './badge.ts';
+import type { Changes } from './changes.ts';
+import { type Checks, readiness } from './health.ts';
+import { closedBody, homeBody, signInBody, signOutForm } from './home-page.ts';
+import { message, page } from './layout.ts';
+import { createOperator } from './operator.ts';
+import { securityHeaders, sendHtml } from './respond.ts';
+import { runRoutes } from './run-routes.ts';
+import type { Setup } from './setup-page.ts';
+import { setupRoutes } from './setup-routes.ts';
+import { createLinks, type Signer } from './signer.ts';
+
+export interface WebParts {
+  readonly store: Store;
+  readonly logs: Logs;
+  readonly changes: Changes;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  /** Where people reach the server, without a slash at the end. */
+  readonly baseUrl: string;
+  /** Token of the settings that opens the home page; null: it is closed. */
+  readonly operatorToken: string | null;
+  /** What /readyz asks. */
+  readonly checks: Checks;
+  /** As long as no App is registered: the flow, and the one-time token that the log shows. */
+  readonly setup: { readonly flow: Setup; readonly token: string } | null;
+  readonly version: string;
+  /** Told what went wrong behind a page, which itself says nothing of it. */
+  readonly onError: (error: unknown, path: string) => void;
+}
+
+const runsAPage = 50;
+const checkDeadline = 5_000;
+
+/** The pages, badges and health of the server, as an Express app to be mounted or listened on. */
+export function webApp(parts: WebParts): Express {
+  const { store, signer, clock, setup } = parts;
+  const assets = loadAssets();
+  const links = createLinks('', signer);
+  const operator = createOperator(parts.operatorToken, signer, clock, parts.baseUrl.startsWith('https:'));
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(securityHeaders);
+  app.use(assets.router);
+
+  app.get('/healthz', (_request, response) => {
+    response.set('Cache-Control', 'no-store').json({ status: 'alive', version: parts.version });
+  });
+
+  app.get('/readyz', async (request, response) => {
+    const { ready, checks, errors } = await readiness(parts.checks, checkDeadline);
+    const answer = operator.isSignedIn(request) ? { ready, checks, errors } : { ready, checks };
+    response
+      .status(ready ? 200 : 503)
+      .set('Cache-Control', 'no-store')
+      .json(answer);
+  });
+
+  app.get('/', async (request, response) => {
+    if (setup) return response.redirect('/setup');
+    if (!operator.configured) return sendHtml(response, page(assets, { title: 'Running', body: closedBody() }));
+    if (!operator.isSignedIn(request)) {
+      return sendHtml(response, page(assets, { title: 'Sign in', body: signInBody(false) }));
+    }
+    const { before } = request.query;
+    const filter = typeof before === 'string' ? { before } : {};
+    const runs = await store.runs.list({ ...filter, limit: runsAPage + 1 });
+    const shown = runs.slice(0, runsAPage);
+    const older = runs.length > runsAPage ? `/?before=${shown.at(-1)?.id ?? ''}` : null;
+    const body = homeBody(shown, links, older, clock.now());
+    await sendHtml(response, page(assets, { title: 'Runs', body, nav: signOutForm }));
+  });
+
+  const form = express.urlencoded({ extended: false, limit: '10kb' });
+  app.post('/sign-in', form, async (request, response) => {
+    const token = (request.body as { token?: unknown } | undefined)?.token;
+    if (operator.signIn(token, response)) return response.redirect(303, '/');
+    response.status(401);
+    await sendHtml(response, page(assets, { title: 'Sign in', body: signInBody(true) }));
+  });
+
+  app.post('/sign-out', (_request, response) => {
+    operator.signOut(response);
+    response.redirect(303, '/');
+  });
+
+  app.get('/badge/:owner/:file', async (request, response, next) => {
+    const { owner, file } = request.params;
+    if (!file.endsWith('.svg')) return next();
+    const { branch, s } = request.query;
+    const state = await badgeState(store.runs, signer, {
+      repository: `${owner}/${file.slice(0, -'.svg'.length)}`,
+      branch: typeof branch === 'string' && branch !== '' ? branch : null,
+      signature: s,
+    });
+    response.set('Cache-Control', 'no-cache').type('image/svg+xml').send(badgeSvg(state));
+  });
+
+  app.use(runRoutes(parts, links, assets));
+  if (setup) app.use(setupRoutes(setup, assets, form));
+
+  app.use(async (_request, response) => {
+    response.status(404);
+    const text = 'There is nothing at this address. If a link led here, it may be incomplete: copy it whole.';
+    await sendHtml(response, message(assets, 'Not found', text));
+  });
+
+  const onError: ErrorRequestHandler = async (error: unknown, request, response, next) => {
+    const status = statusOfError(error);
+    if (status >= 500) parts.onError(error, request.path);
+    if (response.headersSent) return next(error);
+    response.status(status);
+    if (status < 500) return sendHtml(response, message(assets, 'Not understood', 'The request is malformed.'));
+    const text = "The server couldn't make this page. Its log says why. Try again in a moment.";
+    await sendHtml(response, message(assets, 'Something went wrong', text));
+  };
+  app.use(onError);
+  return app;
+}
+
+/** Express marks what the client did wrong (a malformed address, say) with its status. */
+function statusOfError(error: unknown): number {
+  const { status } = error as { status?: unknown };
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}

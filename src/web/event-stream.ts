@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import type { Request, Response } from 'express';
+
+/** Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+export interface EventStream {
+  /** Aborted when the reader is gone. */
+  readonly signal: AbortSignal;
+  /** Resolves when the reader can take more. `id` is what the reader sends back as Last-Event-ID. */
+  send(event: string, data: unknown, id?: number): Promise<void>;
+  /** Resolves when `wake` is called, or after a while; then the reader's connection is kept alive. */
+  pause(): Promise<void>;
+  readonly wake: () => void;
+  end(): void;
+}
+
+/** How often a stream looks by itself whether it missed something, and shows proxies that it lives, in milliseconds. */
+const heartbeat = 10_000;
+
+export function openEventStream(request: Request, response: Response): EventStream {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  request.socket.setNoDelay(true);
+  response.writeHead(200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-cache, no-transform',
+    'X-Accel-Buffering': 'no',
+  });
+
+  let awake = false;
+  let waiting: (() => void) | null = null;
+  function wake(): void {
+    awake = true;
+    waiting?.();
+  }
+  gone.signal.addEventListener('abort', wake);
+
+  async function write(text: string): Promise<void> {
+    if (gone.signal.aborted || response.write(text)) return;
+    await once(response, 'drain', { signal: gone.signal });
+  }
+
+  void write('retry: 1000\n\n');
+  return {
+    signal: gone.signal,
+    send: (event, data, id) =>
+      write(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`),
+    async pause() {
+      if (!awake) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        waiting = resolve;
+        const timer = setTimeout(resolve, heartbeat);
+        await promise;
+        clearTimeout(timer);
+        waiting = null;
+      }
+      awake = false;
+      await write(': \n\n');
+    },
+    wake,
+    end: () => void response.end(),
+  };
+}

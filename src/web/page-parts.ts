@@ -1,0 +1,50 @@
+import { html } from 'hono/html';
+import type { DeploymentRecord } from '#src/engine/store.ts';
+import { type Diagnostic, formatDiagnostic } from '#src/model/diagnostic.ts';
+import { fullName } from '#src/model/repository.ts';
+import type { Run } from '#src/model/run.ts';
+import { describeTrigger, repositoryUrl } from './format.ts';
+import { type Html, time } from './layout.ts';
+
+/** Repository, cause, commit and person of a run, linked to GitHub where it has pages for them. */
+export function provenance(run: Run): Html {
+  const url = repositoryUrl(run.repository);
+  const linked = (path: string, text: Html | string) => (url ? html`<a href="${url}${path}">${text}</a>` : text);
+  const { trigger } = run;
+  const sha = html`<code>${trigger.sha.slice(0, 10)}</code>`;
+  const cause = describeTrigger(trigger);
+  return html`<ul class="facts">
+<li>${linked('', fullName(run.repository))}</li>
+<li>${trigger.kind === 'pull_request' ? linked(`/pull/${trigger.number}`, cause) : cause}</li>
+${trigger.kind !== 'pull_request' && run.pullRequest !== null && html`<li>${linked(`/pull/${run.pullRequest}`, `pull request #${run.pullRequest}`)}</li>`}
+<li>${linked(`/commit/${trigger.sha}`, sha)}</li>
+<li>by ${trigger.actor}</li>
+<li>${time(run.createdAt)}</li>
+</ul>`;
+}
+
+export function diagnosticsList(diagnostics: readonly Diagnostic[]): Html | null {
+  if (diagnostics.length === 0) return null;
+  return html`<section><h2>Remarks on the pipeline file</h2>
+<ul class="remarks">${diagnostics.map((d) => html`<li class="${d.severity}"><code>${formatDiagnostic(d)}</code></li>`)}</ul></section>`;
+}
+
+const deploymentLooks = {
+  queued: 'still',
+  in_progress: 'active',
+  success: 'good',
+  failure: 'bad',
+  error: 'warn',
+  inactive: 'still',
+} as const;
+
+export function deploymentItem(deployment: DeploymentRecord): Html {
+  return html`<li><span class="pill ${deploymentLooks[deployment.state]}">${deployment.state.replace('_', ' ')}</span>
+<strong>${deployment.environment}</strong> ${deployment.description}
+${
+  deployment.changes.length > 0 &&
+  html`<ul class="changes">${deployment.changes.map(
+    (change) => html`<li>${change.workload}: <code>${change.after}</code></li>`,
+  )}</ul>`
+}</li>`;
+}

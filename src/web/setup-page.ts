@@ -1,0 +1,42 @@
+import { html } from 'hono/html';
+import type { Html } from './layout.ts';
+
+/** GitHub's App manifest flow: https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest */
+export interface Setup {
+  /** What the browser posts to GitHub: the manifest as JSON, to `action`. `state` comes back with the answer. */
+  begin(): { readonly action: string; readonly manifest: string; readonly state: string };
+  /** Takes the code that GitHub answered with. Throws UserError if the state isn't one of `begin`. */
+  complete(code: string, state: string): Promise<{ readonly name: string; readonly url: string }>;
+}
+
+/** Asks for the token that the server wrote to its log, so that no stranger registers an App of his own here. */
+export function askTokenBody(failed: boolean): Html {
+  return html`<section class="notice"><h1>Set up Slipway</h1>
+<p>This server has no GitHub App yet. Its log shows a one-time token, in the line that names this page: enter it to go on.</p>
+${failed && html`<p class="reason" role="alert">That isn't the token. Look for the newest one: each start of the server makes another.</p>`}
+<form method="post" action="/setup">
+<label>Token <input type="password" name="token" autocomplete="off" required autofocus></label>
+<button class="button">Continue</button>
+</form></section>`;
+}
+
+export function manifestBody({ action, manifest, state }: ReturnType<Setup['begin']>): Html {
+  const target = new URL(action);
+  if (!target.searchParams.has('state')) target.searchParams.set('state', state);
+  return html`<section class="notice"><h1>Register the App</h1>
+<ol>
+<li>GitHub shows the App's name and what it may do; confirm it.</li>
+<li>You come back here, and the App's key is kept on this server.</li>
+<li>Install the App on a repository.</li>
+</ol>
+<form method="post" action="${target.href}">
+<input type="hidden" name="manifest" value="${manifest}">
+<button class="button" autofocus>Continue to ${target.host}</button>
+</form></section>`;
+}
+
+export function registeredBody({ name, url }: { readonly name: string; readonly url: string }): Html {
+  return html`<section class="notice"><h1>${name} is registered</h1>
+<p>Next, install it on a repository. The first push or pull request there makes the first run.</p>
+<p><a class="button" href="${url}">Install ${name}</a></p></section>`;
+}

@@ -1,0 +1,48 @@
+import { type RequestHandler, Router } from 'express';
+import { UserError } from '#src/model/outcome.ts';
+import type { Assets } from './assets.ts';
+import { message, page } from './layout.ts';
+import { sendHtml } from './respond.ts';
+import { askTokenBody, manifestBody, registeredBody, type Setup } from './setup-page.ts';
+import { sameText } from './signer.ts';
+
+/** /setup, as long as no App is registered. */
+export function setupRoutes(
+  { flow, token }: { readonly flow: Setup; readonly token: string },
+  assets: Assets,
+  form: RequestHandler,
+): Router {
+  const router = Router();
+
+  router.get('/setup', async (_request, response) => {
+    await sendHtml(response, page(assets, { title: 'Set up', body: askTokenBody(false) }));
+  });
+
+  router.post('/setup', form, async (request, response) => {
+    const given = (request.body as { token?: unknown } | undefined)?.token;
+    if (typeof given !== 'string' || !sameText(token, given.trim())) {
+      response.status(401);
+      return sendHtml(response, page(assets, { title: 'Set up', body: askTokenBody(true) }));
+    }
+    const start = flow.begin();
+    const body = manifestBody(start);
+    await sendHtml(response, page(assets, { title: 'Register the App', body }), new URL(start.action).origin);
+  });
+
+  // GitHub sends the browser here. Only who had the token knows a state, so the state is the permission.
+  router.get('/setup/callback', async (request, response) => {
+    const { code, state } = request.query;
+    try {
+      if (typeof code !== 'string' || typeof state !== 'string') {
+        throw new UserError('GitHub sent no code. Start again at /setup.');
+      }
+      const body = registeredBody(await flow.complete(code, state));
+      await sendHtml(response, page(assets, { title: 'Registered', body }));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      response.status(400);
+      await sendHtml(response, message(assets, 'Not registered', error.message));
+    }
+  });
+  return router;
+}
