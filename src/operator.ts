@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { readYaml } from '#src/dialects/yaml.ts';
 import type { Policy } from '#src/engine/ports.ts';
+import type { Span } from '#src/model/diagnostic.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { SettingsError } from './settings.ts';
@@ -140,17 +141,15 @@ function passwordOf(
 }
 
 function parse(file: string): OperatorFile {
-  const lines = new LineCounter();
-  const doc = parseDocument(read(file, 'file'), { lineCounter: lines, prettyErrors: false });
-  const mistakes = doc.errors.map((e) => `${place(file, lines, e.pos[0])}: ${e.message}`);
+  const yaml = readYaml(file, read(file, 'file'));
+  const mistakes = yaml.diagnostics.map((d) => `${place(d.at)}: ${d.message}`);
   if (mistakes.length === 0) {
-    const result = schema.safeParse(doc.toJS({ maxAliasCount: 100 }) ?? {});
+    const result = schema.safeParse(yaml.value ?? {});
     if (result.success) return result.data;
     for (const issue of result.error.issues) {
-      const node = doc.getIn(issue.path as (string | number)[], true) as Node | undefined;
-      const where = issue.path.length > 0 ? ` at ${issue.path.join('.')}` : '';
       const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-      mistakes.push(`${place(file, lines, node?.range?.[0] ?? 0)}: ${message}${where}`);
+      const where = issue.path.length > 0 ? ` at ${issue.path.join('.')}` : '';
+      mistakes.push(`${place(yaml.at(issue.path))}: ${message}${where}`);
     }
   }
   throw new SettingsError(
@@ -158,9 +157,8 @@ function parse(file: string): OperatorFile {
   );
 }
 
-function place(file: string, lines: LineCounter, offset: number): string {
-  const { line, col } = lines.linePos(offset);
-  return `${file}:${line}:${col}`;
+function place(at: Span): string {
+  return `${at.file}:${at.line}:${at.column}`;
 }
 
 function read(file: string, what: string): string {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
 import { resolve } from 'node:path';
 
 /**
@@ -155,13 +155,13 @@ export const settingsTable = {
     parse: bytes,
     missing: () => 4 * gib,
   }),
-  SLIPWAY_JOB_CPUS: setting({
+  SLIPWAY_JOB_CPUS: setting<number | null>({
     group: 'Docker and jobs',
     default: 'all',
     help: 'How many CPUs a job may use; fractions are fine.',
     example: '2',
     parse: cpuCount,
-    missing: () => cpus().length,
+    missing: () => null,
   }),
   SLIPWAY_WARM: setting({
     group: 'Docker and jobs',
@@ -255,8 +255,9 @@ function port(value: string): number {
   return n;
 }
 
-function cpuCount(value: string): number {
-  const n = value === 'all' ? cpus().length : Number(value);
+function cpuCount(value: string): number | null {
+  if (value === 'all') return null;
+  const n = Number(value);
   if (!(n > 0)) throw new Error(`must be a number of CPUs such as 2 or 0.5, but is ${JSON.stringify(value)}`);
   return n;
 }

@@ -32,7 +32,8 @@ export function duration(ms: number): string {
 export function jobLine(job: Job, now: number): string {
   const took = job.startedAt === null ? '' : ` (${duration((job.finishedAt ?? now) - job.startedAt)})`;
   const step = job.state === 'running' ? job.steps.find((s) => s.state === 'running') : undefined;
-  const about = job.outcome && job.outcome.kind !== 'success' ? `: ${job.outcome.reason}` : step ? `: ${step.name}` : '';
+  const about =
+    job.outcome && job.outcome.kind !== 'success' ? `: ${job.outcome.reason}` : step ? `: ${step.name}` : '';
   return `${mark(job)} ${job.plan.key}${took}${about}`;
 }
 

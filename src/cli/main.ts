@@ -18,19 +18,23 @@ program
   .description('run the pipeline of the folder you stand in, in Docker, without GitHub')
   .option('-j, --job <name...>', 'only these jobs, and the jobs they need')
   .addOption(
-    new Option('-e, --event <kind>', 'what to pretend happened').choices(['push', 'pull_request', 'tag']).default('push'),
+    new Option('-e, --event <kind>', 'what to pretend happened')
+      .choices(['push', 'pull_request', 'tag'])
+      .default('push'),
   )
   .option('--ref <name>', 'the branch or tag to pretend (default: the one you are on; a tag: v0.0.0)')
   .option('-C, --directory <path>', 'the folder to run', '.')
-  .action(async (options: { job?: string[]; event: 'push' | 'pull_request' | 'tag'; ref?: string; directory: string }) => {
-    const { run } = await import('./run.ts');
-    process.exitCode = await run({
-      directory: options.directory,
-      jobs: options.job ?? [],
-      event: options.event,
-      ref: options.ref ?? null,
-    });
-  });
+  .action(
+    async (options: { job?: string[]; event: 'push' | 'pull_request' | 'tag'; ref?: string; directory: string }) => {
+      const { run } = await import('./run.ts');
+      process.exitCode = await run({
+        directory: options.directory,
+        jobs: options.job ?? [],
+        event: options.event,
+        ref: options.ref ?? null,
+      });
+    },
+  );
 
 program
   .command('validate')

@@ -17,7 +17,12 @@ const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
  * Shows a run as it goes: each line of each job's log with the job's name before it, and on a terminal a line a
  * running job at the bottom. `flush` resolves when everything that was logged has been shown.
  */
-export function terminalReporter(store: Store, logs: Logs, screen: Screen, now: () => number): Reporter & { close(): void } {
+export function terminalReporter(
+  store: Store,
+  logs: Logs,
+  screen: Screen,
+  now: () => number,
+): Reporter & { close(): void } {
   const followed = new Map<string, Promise<void>>();
   const ended = new Set<string>();
   const abort = new AbortController();
@@ -34,7 +39,9 @@ export function terminalReporter(store: Store, logs: Logs, screen: Screen, now: 
       if (lines.length > 0) screen.write(`${lines.join('\n')}\n`);
       return;
     }
-    const running = jobs.filter((job) => job.state === 'running').map((job) => `${frames[frame % frames.length]} ${jobLine(job, now()).slice(2)}`);
+    const running = jobs
+      .filter((job) => job.state === 'running')
+      .map((job) => `${frames[frame % frames.length]} ${jobLine(job, now()).slice(2)}`);
     const up = drawn > 0 ? `\x1b[${drawn}A\x1b[J` : '';
     const text = [...lines, ...running.map((line) => cut(line, screen.columns ?? 80))];
     screen.write(up + (text.length > 0 ? `${text.join('\n')}\n` : ''));
@@ -56,7 +63,9 @@ export function terminalReporter(store: Store, logs: Logs, screen: Screen, now: 
       if (job.state === 'running' && !followed.has(name)) followed.set(name, follow(job, prefix(job, index, width)));
       if (job.state === 'completed' && !ended.has(name)) {
         ended.add(name);
-        void (followed.get(name) ?? Promise.resolve()).then(() => print([prefix(job, index, width) + jobLine(job, now())]));
+        void (followed.get(name) ?? Promise.resolve()).then(() =>
+          print([prefix(job, index, width) + jobLine(job, now())]),
+        );
       }
     }
   }

@@ -1,4 +1,5 @@
 import type { Annotation } from '#src/model/annotation.ts';
+import type { Plan } from '#src/model/plan.ts';
 import type { Run, TestSummary } from '#src/model/run.ts';
 import type { Clock, Cluster, Executor, Forge, ImageBuilder, Logs, Policy, Reporter, Source } from './ports.ts';
 import type { Store } from './store.ts';
@@ -19,6 +20,8 @@ export interface Parts {
   readonly limits: Limits;
   /** Address of the run's page. */
   runUrl(run: Run): string;
+  /** Changes a plan before it is stored: the command line chooses jobs with it. UserError if it can't. */
+  choose?(plan: Plan): Plan;
   /** Reads remarks out of a job's log and reports. */
   annotator(): Annotator;
 }

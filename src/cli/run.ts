@@ -1,0 +1,196 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir, totalmem } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import { openDockerParts } from '#src/adapters/docker/index.ts';
+import { openFolderSource } from '#src/adapters/git/folder.ts';
+import { openLogs } from '#src/adapters/logs/logs.ts';
+import { openStore } from '#src/adapters/store/store.ts';
+import { createEngine } from '#src/engine/engine.ts';
+import type { Cluster, Forge } from '#src/engine/ports.ts';
+import { formatDiagnostic } from '#src/model/diagnostic.ts';
+import { createAnnotator } from '#src/model/annotations/index.ts';
+import type { Trigger } from '#src/model/event.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
+import type { Plan, PlannedJob } from '#src/model/plan.ts';
+import type { Repository } from '#src/model/repository.ts';
+import { readSettings, type Settings } from '#src/settings.ts';
+import { exitCode, summary } from './display.ts';
+import { terminalReporter } from './terminal.ts';
+
+export interface RunOptions {
+  readonly directory: string;
+  /** Ids or keys; empty: all. */
+  readonly jobs: readonly string[];
+  readonly event: 'push' | 'pull_request' | 'tag';
+  readonly ref: string | null;
+}
+
+/**
+ * Runs the pipeline of a folder by the server's own engine, without GitHub: images are built but not pushed, and
+ * nothing is deployed. Resolves with the exit code: 0 passed, 1 failed, 2 the platform failed.
+ */
+export async function run(options: RunOptions): Promise<number> {
+  const settings = readSettings();
+  const home = await mkdtemp(join(tmpdir(), 'slipway-run-'));
+  try {
+    return await runIn(home, options, settings);
+  } catch (error) {
+    if (!(error instanceof UserError) && !(error instanceof PlatformError)) throw error;
+    console.error(`slipway: ${error.message}`);
+    return error instanceof UserError ? 1 : 2;
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function runIn(home: string, options: RunOptions, settings: Settings): Promise<number> {
+  const clock = { now: Date.now };
+  const logger = pino({ level: settings.LOG_LEVEL === 'info' ? 'silent' : settings.LOG_LEVEL }, pino.destination(2));
+  const directory = resolve(options.directory);
+  const source = await openFolderSource({ path: directory, env: gitEnvironment() });
+  const docker = openDockerParts({
+    dockerHost: settings.DOCKER_HOST,
+    home,
+    limits: { memory: settings.SLIPWAY_JOB_MEMORY, cpus: settings.SLIPWAY_JOB_CPUS },
+    warm: 0,
+    credentials: () => null,
+    logger,
+    clock,
+  });
+  await docker.executor.ping();
+  const store = await openStore({ path: ':memory:', clock });
+  const logs = openLogs({ home });
+  const columns = process.stdout.isTTY ? process.stdout.columns : null;
+  const reporter = terminalReporter(store, logs, { write: (text) => process.stdout.write(text), columns }, clock.now);
+  const engine = createEngine({
+    source,
+    executor: docker.executor,
+    builder: docker.builder,
+    cluster: unused<Cluster>('Kubernetes'),
+    reporter,
+    forge: unused<Forge>('GitHub'),
+    logs,
+    store,
+    policy: { refusePush: () => null, refuseRollout: () => null },
+    clock,
+    log: logger,
+    limits: { jobs: Math.max(2, Math.floor(totalmem() / 1024 ** 3)), worker: 'run', secrets: [] },
+    runUrl: () => '',
+    annotator: createAnnotator,
+    choose: (plan) => localPlan(plan, options.jobs),
+  });
+  const repository = localRepository(directory);
+  const trigger = await localTrigger(options, directory, (ref) =>
+    source.resolve(repository, ref, AbortSignal.timeout(60_000)),
+  );
+  const { run: stored } = await store.runs.create({ repository, trigger, pullRequest: null, at: clock.now() });
+  let interrupts = 0;
+  const interrupt = (): void => {
+    interrupts += 1;
+    if (interrupts > 1) process.exit(130);
+    console.error('\nslipway: stopping (once more to leave at once)');
+    void engine.cancel(stored.id, 'Interrupted.');
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    await engine.start();
+    await engine.completed(stored.id);
+    await reporter.flush(5_000);
+    const view = await store.runs.view(stored.id);
+    if (view === null) return 2;
+    for (const diagnostic of view.run.diagnostics) console.error(formatDiagnostic(diagnostic));
+    console.log(summary(view, clock.now()).join('\n'));
+    return interrupts > 0 ? 130 : exitCode(view.run.outcome);
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    reporter.close();
+    await engine.stop();
+    await docker.executor.close();
+    await store.close();
+  }
+}
+
+/** The chosen jobs and those they need. Images aren't pushed, and deployments say why they don't run. */
+export function localPlan(plan: Plan, names: readonly string[]): Plan {
+  const wanted = names.length === 0 ? plan.jobs : withNeeds(plan.jobs, names);
+  return {
+    jobs: wanted.map((job): PlannedJob => {
+      if (job.work.kind === 'image') return { ...job, work: { ...job.work, tags: [] } };
+      if (job.work.kind === 'deploy') return { ...job, skip: '"slipway run" deploys nothing.' };
+      return job;
+    }),
+  };
+}
+
+function withNeeds(jobs: readonly PlannedJob[], names: readonly string[]): readonly PlannedJob[] {
+  const keys = new Set<string>();
+  for (const name of names) {
+    const found = jobs.filter((job) => job.id === name || job.key === name);
+    if (found.length === 0) {
+      throw new UserError(`There is no job "${name}". There are: ${jobs.map((job) => job.key).join(', ')}.`);
+    }
+    for (const job of found) keys.add(job.key);
+  }
+  for (let size = -1; size !== keys.size; ) {
+    size = keys.size;
+    for (const job of jobs) if (keys.has(job.key)) for (const need of job.needs) keys.add(need);
+  }
+  return jobs.filter((job) => keys.has(job.key));
+}
+
+function localRepository(directory: string): Repository {
+  return {
+    id: 0,
+    owner: 'local',
+    name: basename(directory),
+    defaultBranch: 'main',
+    private: true,
+    cloneUrl: directory,
+    installationId: 0,
+  };
+}
+
+async function localTrigger(
+  options: RunOptions,
+  directory: string,
+  resolveRef: (ref: string) => Promise<string | null>,
+): Promise<Trigger> {
+  const branch = options.event === 'tag' ? '' : (options.ref ?? (await currentBranch(directory)));
+  const base = { sha: (await resolveRef('HEAD')) ?? '0'.repeat(40), actor: process.env['USER'] ?? 'you', title: '' };
+  switch (options.event) {
+    case 'tag': {
+      const tag = options.ref ?? 'v0.0.0';
+      return { ...base, kind: 'tag', tag, ref: `refs/tags/${tag}` };
+    }
+    case 'pull_request':
+      return { ...base, kind: 'pull_request', ref: 'HEAD', number: 1, branch, base: 'main', fork: false };
+    case 'push':
+      return { ...base, kind: 'push', ref: 'HEAD', branch };
+  }
+}
+
+async function currentBranch(directory: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)('git', ['symbolic-ref', '--short', 'HEAD'], { cwd: directory });
+    return stdout.trim();
+  } catch {
+    return 'main';
+  }
+}
+
+/** What git needs to find itself and the person's own ignore rules. */
+function gitEnvironment(): Readonly<Record<string, string>> {
+  return Object.fromEntries(['PATH', 'HOME'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
+
+/** A part that a run without GitHub never asks for. */
+function unused<T extends object>(name: string): T {
+  return new Proxy({} as T, {
+    get: () => () => Promise.reject(new PlatformError(`"slipway run" has no ${name}.`)),
+  });
+}

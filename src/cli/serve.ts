@@ -1,0 +1,1 @@
+export { main as serve } from '#src/main.ts';

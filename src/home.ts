@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AppCredentials } from './settings.ts';
+import { SettingsError } from './settings.ts';
+
+/** The data folder, SLIPWAY_HOME. */
+export interface Home {
+  readonly path: string;
+  readonly database: string;
+  /** Key with which links are signed; made at the first start. */
+  readonly linkKey: Buffer;
+  /** Credentials that the set-up page stored, or null. */
+  readApp(): AppCredentials | null;
+  saveApp(credentials: AppCredentials): void;
+}
+
+/** Opens the data folder, and makes it if need be, for nobody but the server's user. */
+export function openHome(path: string): Home {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return {
+      path,
+      database: join(path, 'slipway.db'),
+      linkKey: linkKey(join(path, 'link.key')),
+      readApp: () => readApp(join(path, 'app.json')),
+      saveApp: (credentials) => writePrivate(join(path, 'app.json'), JSON.stringify(credentials)),
+    };
+  } catch (error) {
+    if (error instanceof SettingsError) throw error;
+    throw new SettingsError(`SLIPWAY_HOME names ${path}, which can't be used: ${(error as Error).message}.`);
+  }
+}
+
+function linkKey(file: string): Buffer {
+  const known = readIfThere(file);
+  if (known !== null) return Buffer.from(known.trim(), 'hex');
+  const key = randomBytes(32);
+  writePrivate(file, key.toString('hex'));
+  return key;
+}
+
+function readApp(file: string): AppCredentials | null {
+  const text = readIfThere(file);
+  if (text === null) return null;
+  try {
+    const { appId, privateKey, webhookSecret } = JSON.parse(text) as AppCredentials;
+    if (Number.isInteger(appId) && privateKey && webhookSecret) return { appId, privateKey, webhookSecret };
+  } catch {
+    // Said below.
+  }
+  throw new SettingsError(
+    `SLIPWAY_HOME holds ${file}, which is damaged: set APP_ID, PRIVATE_KEY_PATH and WEBHOOK_SECRET, or remove it to register the App anew.`,
+  );
+}
+
+function readIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Whole or not at all, and for the server's user only. */
+function writePrivate(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600, flush: true });
+  renameSync(`${file}.new`, file);
+}
