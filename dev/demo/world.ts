@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { type GitHub, startGitHub } from '#dev/github/index.ts';
+import type { App } from '#dev/github/world.ts';
+import { ensureImage } from '#dev/images/index.ts';
+import { type OwnedProcess, startProcess } from '#dev/processes.ts';
+import { accounts, type Registry, startRegistry } from '#dev/registry.ts';
+import { type DemoCluster, openCluster } from './cluster.ts';
+
+/** Everything that the story needs, started. */
+export interface World extends AsyncDisposable {
+  readonly github: GitHub;
+  readonly app: App;
+  readonly registry: Registry;
+  readonly cluster: DemoCluster;
+  /** Address of Slipway's pages. */
+  readonly slipway: string;
+  /** Token of Slipway's home page. */
+  readonly token: string;
+  /** Folder for working copies. */
+  readonly folder: string;
+  /** The end of what the server logged. */
+  serverLog(): string;
+}
+
+const root = new URL('../../', import.meta.url);
+
+/**
+ * Starts a small GitHub, a registry, a cluster (the one of `kubeconfig`, otherwise a stand-in) and the server as a
+ * process of its own, wired as an operator would. Disposing ends all of it and removes its files.
+ */
+export async function startWorld(options: {
+  readonly kubeconfig: string | null;
+  readonly logLevel?: string;
+}): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-demo-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await ensureImage('slipway-dev/node', ['node:24-slim']);
+  const registry = stack.use(await startRegistry(accounts.anchor));
+  const cluster = stack.use(await openCluster(options.kubeconfig, folder));
+  const home = join(folder, 'github');
+  await mkdir(home);
+  const github = await startGitHub({ home });
+  stack.defer(() => github.close());
+
+  const port = await freePort();
+  const secret = randomBytes(16).toString('hex');
+  const app = await registerApp(github, `http://127.0.0.1:${port}/api/github/webhooks`, secret);
+  const token = randomBytes(16).toString('hex');
+  const server = await startServer(folder, {
+    APP_ID: String(app.id),
+    PRIVATE_KEY: app.privateKey,
+    WEBHOOK_SECRET: secret,
+    GHE_HOST: github.host,
+    GHE_PROTOCOL: 'http',
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    SLIPWAY_URL: `http://127.0.0.1:${port}`,
+    SLIPWAY_HOME: join(folder, 'slipway'),
+    SLIPWAY_CONFIG: await operatorFile(folder, registry),
+    SLIPWAY_TOKEN: token,
+    KUBECONFIG: cluster.kubeconfig,
+    LOG_LEVEL: options.logLevel ?? 'info',
+  });
+  stack.defer(() => server.stop());
+  const owned = stack.move();
+  return {
+    github,
+    app,
+    registry,
+    cluster,
+    slipway: `http://127.0.0.1:${port}`,
+    token,
+    folder,
+    serverLog: () => server.tail(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The App as app.yml has it: with no more rights than a real one would get. */
+async function registerApp(github: GitHub, url: string, secret: string): Promise<App> {
+  const manifest = parse(await readFile(new URL('app.yml', root), 'utf8')) as {
+    default_permissions: Record<string, 'read' | 'write'>;
+    default_events: string[];
+  };
+  return github.registerApp({
+    owner: 'acme',
+    permissions: manifest.default_permissions,
+    events: manifest.default_events,
+    webhook: { url, secret },
+  });
+}
+
+async function operatorFile(folder: string, registry: Registry): Promise<string> {
+  const file = join(folder, 'operator.yml');
+  const { username, password } = accounts.anchor;
+  await writeFile(
+    file,
+    `registries:
+  "${registry.host}": { username: ${username}, password: ${password} }
+repositories:
+  acme/shop:
+    push: ["${registry.host}/acme/shop"]
+    rollout:
+      - { namespace: shop-staging }
+      - { namespace: shop }
+`,
+    { mode: 0o600 },
+  );
+  return file;
+}
+
+async function startServer(folder: string, env: Readonly<Record<string, string>>): Promise<OwnedProcess> {
+  const main = new URL('src/main.ts', root).pathname;
+  // None of the settings of whoever runs this may leak in.
+  const clean = { PRIVATE_KEY_PATH: '', WEBHOOK_PATH: '', SLIPWAY_MAX_JOBS: '' };
+  return await startProcess(process.execPath, [main], {
+    ready: /"msg":"listening"/,
+    deadlineMs: 60_000,
+    cwd: folder,
+    env: { ...clean, ...env },
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('The system gave no free port.');
+  return address.port;
+}
