@@ -1,0 +1,17 @@
+import type { Routes } from '../call.ts';
+import { APP_ROUTES } from './apps.ts';
+import { CHECK_ROUTES } from './checks.ts';
+import { GIT_ROUTES } from './git.ts';
+import { HOOK_ROUTES } from './hooks.ts';
+import { REPO_ROUTES } from './repos.ts';
+import { SUITE_ROUTES } from './suites.ts';
+
+/** Every operation that is answered; a test binds it to operations.ts. */
+export const ROUTES: Routes = {
+  ...APP_ROUTES,
+  ...HOOK_ROUTES,
+  ...REPO_ROUTES,
+  ...GIT_ROUTES,
+  ...CHECK_ROUTES,
+  ...SUITE_ROUTES,
+};
