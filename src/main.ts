@@ -19,7 +19,6 @@ import { excerpt } from './engine/excerpt.ts';
 import type { Clock, Logs, Reporter } from './engine/ports.ts';
 import type { Store } from './engine/store.ts';
 import { type Home, openHome } from './home.ts';
-import { createAnnotator } from './model/annotations/index.ts';
 import { type Operator, readOperator } from './operator.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
 import { webApp } from './web/app.ts';
@@ -142,7 +141,6 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
       secrets: [credentials.webhookSecret, ...[...operator.registries.values()].map((r) => r.password)],
     },
     runUrl: (run) => links.run(run.id),
-    annotator: createAnnotator,
   });
   const dispatcher = await openDispatcher({
     github,

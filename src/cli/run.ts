@@ -11,7 +11,6 @@ import { openStore } from '#src/adapters/store/store.ts';
 import { createEngine } from '#src/engine/engine.ts';
 import type { Cluster, Forge } from '#src/engine/ports.ts';
 import { formatDiagnostic } from '#src/model/diagnostic.ts';
-import { createAnnotator } from '#src/model/annotations/index.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
@@ -79,7 +78,6 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
     log: logger,
     limits: { jobs: Math.max(2, Math.floor(totalmem() / 1024 ** 3)), worker: 'run', secrets: [] },
     runUrl: () => '',
-    annotator: createAnnotator,
     choose: (plan) => localPlan(plan, options.jobs),
   });
   const repository = localRepository(directory);

@@ -1,6 +1,5 @@
-import type { Annotation } from '#src/model/annotation.ts';
 import type { Plan } from '#src/model/plan.ts';
-import type { Run, TestSummary } from '#src/model/run.ts';
+import type { Run } from '#src/model/run.ts';
 import type { Clock, Cluster, Executor, Forge, ImageBuilder, Logs, Policy, Reporter, Source } from './ports.ts';
 import type { Store } from './store.ts';
 
@@ -22,8 +21,6 @@ export interface Parts {
   runUrl(run: Run): string;
   /** Changes a plan before it is stored: the command line chooses jobs with it. UserError if it can't. */
   choose?(plan: Plan): Plan;
-  /** Reads remarks out of a job's log and reports. */
-  annotator(): Annotator;
 }
 
 export interface Limits {
@@ -33,14 +30,6 @@ export interface Limits {
   readonly worker: string;
   /** Values that must never appear in a log: the operator's credentials. */
   readonly secrets: readonly string[];
-}
-
-export interface Annotator {
-  push(bytes: Buffer): void;
-  /** Reports by path: JUnit XML. */
-  end(
-    reports: ReadonlyMap<string, string>,
-  ): Promise<{ readonly annotations: readonly Annotation[]; readonly tests: TestSummary | null }>;
 }
 
 /** The part of pino's interface that the engine uses: fields first, then a constant message. */

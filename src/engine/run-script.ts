@@ -1,3 +1,4 @@
+import { createAnnotator } from '#src/model/annotations/index.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { ScriptWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
@@ -14,7 +15,7 @@ export async function runScript(
   work: ScriptWork,
   signal: AbortSignal,
 ): Promise<Completion> {
-  const annotator = parts.annotator();
+  const annotator = createAnnotator();
   // The checkout runs while the container starts; whoever awaits it first sees its error.
   const tree = parts.source.tree(run.repository, { sha: run.trigger.sha, ref: run.trigger.ref }, signal);
   tree.catch(() => {});
