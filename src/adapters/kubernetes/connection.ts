@@ -5,13 +5,15 @@ import { PlatformError } from '#src/model/outcome.ts';
 import { isTransient, StatusError } from './errors.ts';
 import type { WatchEvent } from './objects.ts';
 
-/** Where the credentials are. A path may name several files, as KUBECONFIG does, and is read again when they expire. */
-export type Kubeconfig = { readonly path: string } | { readonly content: string };
-
 export interface ConnectionOptions {
-  readonly kubeconfig: Kubeconfig;
-  /** Default: the kubeconfig's current context. */
-  readonly context?: string | undefined;
+  /** Path of the kubeconfig, or several as in KUBECONFIG. Read again when the server refuses the credentials. */
+  readonly kubeconfig: string;
+  /** Null: the kubeconfig's current context. */
+  readonly context: string | null;
+}
+
+export interface ConnectionLogger {
+  info(fields: object, message: string): void;
 }
 
 export interface ApiRequest {
@@ -27,11 +29,15 @@ const patienceMs = 60_000;
 
 /** Requests and watches on one API server. The client library is loaded with the first. */
 export class Connection {
+  readonly #name: string;
   readonly #options: ConnectionOptions;
+  readonly #logger: ConnectionLogger;
   #loaded: Promise<Loaded> | null = null;
 
-  constructor(options: ConnectionOptions) {
+  constructor(name: string, options: ConnectionOptions, logger: ConnectionLogger) {
+    this.#name = name;
     this.#options = options;
+    this.#logger = logger;
   }
 
   /** The answer's body. Repeats what may pass (429, 409, 5xx, connection) for a minute. Throws StatusError or the network's error. */
@@ -46,10 +52,12 @@ export class Connection {
         if (error instanceof StatusError && error.code === 401 && !reloaded) {
           reloaded = true;
           this.#loaded = null;
+          this.#logger.info({ cluster: this.#name }, 'credentials refused, reading the kubeconfig again');
           continue;
         }
         const pause = pauseMs(error, attempt);
         if (!isTransient(error) || Date.now() + pause > until) throw error;
+        this.#logger.info({ cluster: this.#name, path: request.path, err: error, pause }, 'request is repeated');
         await sleep(pause, undefined, { signal });
       }
     }
@@ -133,7 +141,7 @@ interface Loaded {
 async function load(options: ConnectionOptions): Promise<Loaded> {
   const library = await import('@kubernetes/client-node');
   const config = readConfig(library, options.kubeconfig);
-  if (options.context !== undefined) {
+  if (options.context !== null) {
     if (!config.getContextObject(options.context)) {
       const names = config.getContexts().map((it) => it.name);
       throw new PlatformError(
@@ -153,13 +161,9 @@ async function load(options: ConnectionOptions): Promise<Loaded> {
   return { library, config, watch: new library.Watch(config) };
 }
 
-function readConfig(library: Loaded['library'], kubeconfig: Kubeconfig): Library.KubeConfig {
+function readConfig(library: Loaded['library'], kubeconfig: string): Library.KubeConfig {
   const config = new library.KubeConfig();
-  if ('content' in kubeconfig) {
-    config.loadFromString(kubeconfig.content);
-    return config;
-  }
-  for (const [index, path] of kubeconfig.path.split(delimiter).filter(Boolean).entries()) {
+  for (const [index, path] of kubeconfig.split(delimiter).filter(Boolean).entries()) {
     try {
       const part = index === 0 ? config : new library.KubeConfig();
       part.loadFromFile(path);

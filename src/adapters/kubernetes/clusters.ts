@@ -2,7 +2,7 @@ import type { Cluster } from '#src/engine/ports.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import { Connection, type ConnectionLogger, type ConnectionOptions } from './connection.ts';
 import { explained } from './errors.ts';
 import { lastLines } from './logs.ts';
 import type { Workload } from './objects.ts';
@@ -10,12 +10,16 @@ import { observe } from './observe.ts';
 import { workloadPath } from './paths.ts';
 import { imageOf, stateOf } from './state.ts';
 
-/** The operator's clusters by name; `default` serves targets that name none. */
-export type ClusterOptions = Readonly<Record<string, ConnectionOptions>>;
+export interface ClustersOptions {
+  /** The operator's clusters by name; `default` serves targets that name none. */
+  readonly clusters: ReadonlyMap<string, ConnectionOptions>;
+  readonly logger: ConnectionLogger;
+}
 
 /** One Cluster for all: each target goes to the one it names. Nothing is loaded or connected before the first call. */
-export function openClusters(options: ClusterOptions): Cluster {
-  const connections = new Map(Object.entries(options).map(([name, it]) => [name, new Connection(it)]));
+export function openClusters(options: ClustersOptions): Cluster {
+  const { clusters, logger } = options;
+  const connections = new Map([...clusters].map(([name, it]) => [name, new Connection(name, it, logger)]));
   const find = (target: RolloutTarget) => {
     const name = target.cluster ?? 'default';
     const connection = connections.get(name);
