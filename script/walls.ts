@@ -79,7 +79,7 @@ function lint(): Promise<ReadonlySet<string>> {
       try {
         report = JSON.parse(stdout);
       } catch {
-        reject(new Error(`The lint gave no report: ${stderr || stdout || String(error)}`));
+        reject(new Error(`The lint gave no report: ${stderr || stdout || error?.message}`));
         return;
       }
       const ours = report.diagnostics.filter(({ code }) => rules.some((rule) => code?.includes(rule)));
