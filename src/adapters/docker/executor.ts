@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import type { ArchiveRef, Clock, Executor } from '#src/engine/ports.ts';
+import { PlatformError } from '#src/model/outcome.ts';
+import { openArchives } from './archives.ts';
+import type { CredentialsOf } from './build/registry-name.ts';
+import type { JobLimits } from './container.ts';
+import { explain } from './errors.ts';
+import { detectHostPaths } from './host.ts';
+import { type JobContext, runJob } from './job.ts';
+import type { Background, Logger, Site } from './place.ts';
+import { createPool } from './pool.ts';
+import { sweep } from './sweep.ts';
+import { openWorkspaces } from './workspace.ts';
+
+const PING_DEADLINE = 5000;
+
+export interface DockerExecutorOptions {
+  readonly docker: Docker;
+  /** The server's data folder. Jobs' folders and artifacts are kept in it. */
+  readonly home: string;
+  /** Default: 4 GiB, all CPUs, 2048 processes. */
+  readonly limits?: Partial<JobLimits>;
+  /** Bytes of log after which a job is stopped. Default 64 MB. */
+  readonly logLimit?: number;
+  /** Largest archive of artifacts, bytes. Default 1 GiB. */
+  readonly artifactLimit?: number;
+  /** Containers kept started ahead, in all. Default 2; 0: none. */
+  readonly warm?: number;
+  /** How the workspace is made; default: mounts where they work, otherwise copies. */
+  readonly workspace?: 'auto' | 'copy';
+  /** The operator's credentials by registry. */
+  readonly credentialsOf: CredentialsOf;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface DockerExecutor extends Executor {
+  /** Reads the tar archive that a job left. */
+  readonly openArchive: (ref: ArchiveRef) => Promise<Readable>;
+}
+
+/**
+ * Runs jobs in containers of a Docker engine that sees the same files as the server. The engine is looked at when it is
+ * first needed, so that a server starts while Docker is down.
+ */
+export function openDockerExecutor(options: DockerExecutorOptions): DockerExecutor {
+  const { docker } = options;
+  let opening: Promise<JobContext> | null = null;
+
+  function opened(): Promise<JobContext> {
+    opening ??= open(options).catch((error: unknown) => {
+      opening = null;
+      throw error;
+    });
+    return opening;
+  }
+
+  return {
+    async run(request, tree, listener, signal) {
+      // It is awaited later: a failure must not count as unhandled meanwhile.
+      tree.catch(() => {});
+      return runJob(await opened(), request, tree, listener, signal);
+    },
+    sweep: async (alive) => sweep((await opened()).site, alive),
+    ping: () => ping(docker),
+    async close() {
+      if (opening === null) return;
+      const { site, pool } = await opening;
+      await pool.close();
+      await site.background.settled();
+      await site.workspaces.close();
+      opening = null;
+    },
+    openArchive: async (ref) => (await opened()).archives.open(ref),
+  };
+}
+
+async function open(options: DockerExecutorOptions): Promise<JobContext> {
+  const { docker, logger, clock, credentialsOf } = options;
+  await ping(docker);
+  await mkdir(join(options.home, 'jobs'), { recursive: true, mode: 0o700 });
+  const home = await realpath(options.home);
+  const jobs = join(home, 'jobs');
+  const hostPaths = await detectHostPaths(docker);
+  const site: Site = {
+    docker,
+    jobs,
+    home: await installationId(home),
+    hostPaths,
+    workspaces: await openWorkspaces(jobs, options.workspace !== 'copy' && !hostPaths.inContainer),
+    limits: { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, ...options.limits },
+    logger,
+    inUse: new Set(),
+    background: createBackground(logger),
+  };
+  return {
+    site,
+    pool: createPool(site, options.warm ?? 2),
+    archives: await openArchives(join(home, 'artifacts'), options.artifactLimit ?? 1024 ** 3),
+    credentialsOf,
+    logLimit: options.logLimit ?? 64 * 1024 * 1024,
+    clock,
+  };
+}
+
+async function ping(docker: Docker): Promise<void> {
+  const deadline = new AbortController();
+  try {
+    const late = sleep(PING_DEADLINE, null, { signal: deadline.signal }).then(() => {
+      throw new PlatformError('Docker did not answer within 5 s. See that the engine is well.');
+    });
+    await Promise.race([docker.ping(), late]);
+  } catch (error) {
+    throw explain(error, 'asking whether it is there');
+  } finally {
+    deadline.abort();
+  }
+}
+
+/** Tells the installations apart that use one engine. Made once. */
+async function installationId(home: string): Promise<string> {
+  const path = join(home, 'installation');
+  await writeFile(path, randomUUID(), { flag: 'wx' }).catch((error: unknown) => {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
+  });
+  return (await readFile(path, 'utf8')).trim();
+}
+
+function createBackground(logger: Logger): Background {
+  const tasks = new Set<Promise<void>>();
+  return {
+    run(what, work) {
+      const task: Promise<void> = work()
+        .then(() => {})
+        .catch((error: unknown) => logger.warn({ err: error }, `${what} failed; the next sweep tries again`))
+        .finally(() => tasks.delete(task));
+      tasks.add(task);
+    },
+    async settled() {
+      while (tasks.size > 0) await Promise.all(tasks);
+    },
+  };
+}

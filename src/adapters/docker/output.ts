@@ -1,0 +1,136 @@
+import type { Clock, JobListener } from '#src/engine/ports.ts';
+import { createMasker } from '#src/model/mask.ts';
+import type { StepSpec } from '#src/model/pipeline.ts';
+import { createMarkParser } from './markers.ts';
+
+/** What a job's stream has told so far. */
+export interface JobOutput {
+  /** Bytes as the container wrote them. */
+  feed(bytes: Buffer): void;
+  /** A line of the server's own. */
+  readonly say: (line: string) => void;
+  /** The text without secrets, for reasons. */
+  mask(text: string): string;
+  /** Words of the next mark with this name. */
+  mark(name: string): Promise<readonly string[]>;
+  /** Settled by the mark `end`. */
+  readonly ended: Promise<void>;
+  readonly state: {
+    /** Step that is under way or failed, or null. */
+    readonly step: number | null;
+    readonly done: { readonly code: number; readonly oomKills: number } | null;
+    readonly hasEnded: boolean;
+    /** The inputs couldn't be unpacked. */
+    readonly inputsFailed: boolean;
+    /** Names of what couldn't be packed. */
+    readonly unpacked: ReadonlySet<string>;
+    /** Bytes of log so far. */
+    readonly size: number;
+  };
+  /** Ends the step that is under way and writes what is held back. Nothing is told afterwards. */
+  close(exitCode: number | null): void;
+}
+
+export interface OutputRequest {
+  readonly nonce: string;
+  readonly secrets: readonly string[];
+  readonly steps: readonly StepSpec[];
+  readonly listener: JobListener;
+  readonly clock: Clock;
+}
+
+/** Takes marks out of a job's stream, masks the rest, and tells the listener in order. */
+export function createOutput({ nonce, secrets, steps, listener, clock }: OutputRequest): JobOutput {
+  const marks = createMarkParser(nonce);
+  const masker = createMasker(secrets);
+  const waiting = new Map<string, (words: readonly string[]) => void>();
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let lineOpen = false;
+  let closed = false;
+  const state = {
+    step: null as number | null,
+    done: null as { code: number; oomKills: number } | null,
+    hasEnded: false,
+    inputsFailed: false,
+    unpacked: new Set<string>(),
+    size: 0,
+  };
+  let running = false;
+
+  function emit(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    lineOpen = bytes.at(-1) !== 0x0a;
+    listener.log(bytes);
+  }
+
+  /** A text of the server's begins on a line of its own. */
+  function say(text: string): void {
+    if (closed) return;
+    emit(masker.flush());
+    if (lineOpen) emit(Buffer.from('\n'));
+    emit(masker.push(Buffer.from(`${text}\n`)));
+  }
+
+  function finishStep(exitCode: number): void {
+    if (!running || state.step === null) return;
+    emit(masker.flush());
+    running = false;
+    listener.step({ kind: 'finished', index: state.step, at: clock.now(), exitCode });
+  }
+
+  function onMark(words: readonly string[]): void {
+    const [name, first, second] = words;
+    if (name === 'step') {
+      const index = Number(first);
+      const step = steps[index];
+      // The job's own shell could say anything: steps begin in order, once.
+      if (step === undefined || index !== (state.step ?? -1) + 1 || state.done) return;
+      finishStep(0);
+      emit(masker.flush());
+      state.step = index;
+      running = true;
+      listener.step({ kind: 'started', index, at: clock.now() });
+      say(step.script.replace(/\n+$/, '').replace(/^/gm, '$ '));
+    } else if (name === 'done' && state.done === null) {
+      state.done = { code: Number(first), oomKills: Number(second) };
+      finishStep(state.done.code);
+    } else if (name === 'inputs') state.inputsFailed = true;
+    else if (name === 'unpacked') state.unpacked.add(first ?? '');
+    else if (name === 'end') {
+      state.hasEnded = true;
+      end();
+    } else if (name !== undefined) {
+      waiting.get(name)?.(words);
+      waiting.delete(name);
+    }
+  }
+
+  return {
+    feed(bytes) {
+      if (closed) return;
+      state.size += bytes.length;
+      for (const piece of marks.push(bytes)) {
+        if (piece.kind === 'text') emit(masker.push(piece.bytes));
+        else onMark(piece.words);
+      }
+    },
+    say,
+    mask(text) {
+      const once = createMasker(secrets);
+      return Buffer.concat([once.push(Buffer.from(text)), once.flush()]).toString();
+    },
+    mark: (name) => new Promise((resolve) => waiting.set(name, resolve)),
+    ended,
+    state,
+    close(exitCode) {
+      if (closed) return;
+      emit(masker.push(marks.flush()));
+      emit(masker.flush());
+      if (exitCode !== null) finishStep(exitCode);
+      closed = true;
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { closePlace, idleFolder, openPlace, type Place, type Site } from './place.ts';
+import type { Image } from './images.ts';
+
+/** An image that no job used for so long is no longer kept ready, milliseconds. */
+const IDLE_TIME = 10 * 60_000;
+/** Containers are started ahead when no job started for so long: jobs that start together have the engine for themselves. */
+const QUIET = 300;
+
+export interface Pool {
+  /** A container of exactly this image that waits for a job, or null. */
+  take(image: Image): Place | null;
+  /** Tells that a job uses the image, so that a container is kept ready for the next. */
+  used(image: Image): void;
+  close(): Promise<void>;
+}
+
+/** Keeps at most `size` containers ready, for the images that were used last. */
+export function createPool(site: Site, size: number): Pool {
+  const places: Place[] = [];
+  /** Latest use last. */
+  const uses = new Map<string, { readonly image: Image; readonly at: number }>();
+  let timer: NodeJS.Timeout | null = null;
+  let filling: Promise<void> = Promise.resolve();
+  let closed = false;
+
+  function later(delay: number): void {
+    if (closed) return;
+    if (timer) clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = null;
+      filling = filling.then(fill);
+    }, delay);
+    timer.unref();
+  }
+
+  /** The images to be kept ready, one entry a container, in turn from the one used last. */
+  function wanted(): readonly Image[] {
+    const recent = [...uses.values()].toReversed().filter((use) => Date.now() - use.at < IDLE_TIME);
+    return recent.length === 0
+      ? []
+      : Array.from({ length: size }, (_, i) => recent[i % recent.length]).flatMap((use) => (use ? [use.image] : []));
+  }
+
+  async function fill(): Promise<void> {
+    const missing = [...wanted()];
+    for (const place of places.slice()) {
+      const at = missing.findIndex((image) => image.id === place.image.id);
+      if (at === -1) drop(place);
+      else missing.splice(at, 1);
+    }
+    for (const image of missing) {
+      // A job came meanwhile: its start goes first, and calls again.
+      if (closed || timer) return;
+      await add(image);
+    }
+    for (const [id, use] of uses) if (Date.now() - use.at >= IDLE_TIME) uses.delete(id);
+    if (uses.size > 0 && !timer) later(IDLE_TIME / 10);
+  }
+
+  async function add(image: Image): Promise<void> {
+    try {
+      const labels = { 'slipway.kind': 'idle' };
+      const place = await openPlace(site, { image, folder: idleFolder(), labels, network: null });
+      if (closed) return drop(place);
+      places.push(place);
+      void place.exited.then(() => places.includes(place) && drop(place));
+    } catch (error) {
+      // Such an image can't be kept ready (it has no shell, say). Its jobs tell why.
+      uses.delete(image.id);
+      site.logger.debug({ err: error, image: image.name }, 'no container can be kept ready');
+    }
+  }
+
+  function drop(place: Place): void {
+    const at = places.indexOf(place);
+    if (at !== -1) places.splice(at, 1);
+    site.background.run('removing a container kept ready', () => closePlace(site, place));
+  }
+
+  return {
+    take(image) {
+      const at = places.findIndex((place) => place.image.id === image.id);
+      return at === -1 ? null : (places.splice(at, 1)[0] ?? null);
+    },
+    used(image) {
+      if (size === 0) return;
+      uses.delete(image.id);
+      uses.set(image.id, { image, at: Date.now() });
+      later(QUIET);
+    },
+    async close() {
+      closed = true;
+      if (timer) clearTimeout(timer);
+      await filling;
+      for (const place of places.slice()) drop(place);
+    },
+  };
+}
