@@ -7,14 +7,14 @@ export interface EventStream {
   readonly signal: AbortSignal;
   /** Resolves when the reader can take more. `id` is what the reader sends back as Last-Event-ID. */
   send(event: string, data: unknown, id?: number): Promise<void>;
-  /** Resolves when `wake` is called, or after a while; then the reader's connection is kept alive. */
-  pause(): Promise<void>;
+  /** Resolves when `wake` is called, or after `atMost` milliseconds; shows the reader and proxies that the stream lives. */
+  pause(atMost: number): Promise<void>;
   readonly wake: () => void;
   end(): void;
 }
 
-/** How often a stream looks by itself whether it missed something, and shows proxies that it lives, in milliseconds. */
-const heartbeat = 10_000;
+/** How often a stream looks by itself whether it missed something, in milliseconds. */
+export const heartbeat = 10_000;
 
 export function openEventStream(request: Request, response: Response): EventStream {
   const gone = new AbortController();
@@ -44,11 +44,11 @@ export function openEventStream(request: Request, response: Response): EventStre
     signal: gone.signal,
     send: (event, data, id) =>
       write(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`),
-    async pause() {
+    async pause(atMost) {
       if (!awake) {
         const { promise, resolve } = Promise.withResolvers<void>();
         waiting = resolve;
-        const timer = setTimeout(resolve, heartbeat);
+        const timer = setTimeout(resolve, atMost);
         await promise;
         clearTimeout(timer);
         waiting = null;

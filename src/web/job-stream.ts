@@ -2,8 +2,12 @@ import type { Logs } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Job } from '#src/model/run.ts';
 import type { Changes } from './changes.ts';
-import type { EventStream } from './event-stream.ts';
+import { type EventStream, heartbeat } from './event-stream.ts';
 import { groupLines, type Line, rendererAt } from './log-lines.ts';
+
+/** A running job's log may not have been opened yet; then it is looked for again, after as many milliseconds. */
+const untilLogOpens = 1_000;
+const readAtOnce = 1024 * 1024;
 
 export interface JobStreamParts {
   readonly store: Store;
@@ -45,6 +49,10 @@ export async function streamJob(parts: JobStreamParts, first: Job, from: number,
     }
   }
 
+  function readMore(): Promise<Buffer> {
+    return logs.read(log, renderer.position, renderer.position + readAtOnce);
+  }
+
   function follow(): { done: Promise<void>; stop(): void } {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, stream.signal]);
@@ -79,13 +87,17 @@ export async function streamJob(parts: JobStreamParts, first: Job, from: number,
         const left = following;
         left?.stop();
         await left?.done;
-        const rest = renderer.push(await logs.read(log, renderer.position));
-        await sendLines(job, [...rest, ...renderer.end()]);
+        let bytes = await readMore();
+        while (bytes.length > 0 && !stream.signal.aborted) {
+          await sendLines(job, renderer.push(bytes));
+          bytes = await readMore();
+        }
+        await sendLines(job, renderer.end());
         await stream.send('end', null);
         break;
       }
       if (job.state === 'running') following ??= follow();
-      await stream.pause();
+      await stream.pause(following ? heartbeat : untilLogOpens);
     }
   } finally {
     unsubscribe();

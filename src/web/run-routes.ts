@@ -6,7 +6,7 @@ import type { Store } from '#src/engine/store.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
 import type { Assets } from './assets.ts';
 import type { Changes } from './changes.ts';
-import { openEventStream } from './event-stream.ts';
+import { heartbeat, openEventStream } from './event-stream.ts';
 import { jobHead, logView, stepSummary, stepsOf } from './job-page.ts';
 import { streamJob } from './job-stream.ts';
 import { type Html, page } from './layout.ts';
@@ -77,7 +77,7 @@ export function runRoutes(
           await stream.send('end', null);
           break;
         }
-        await stream.pause();
+        await stream.pause(heartbeat);
       }
     } finally {
       unsubscribe();

@@ -19,12 +19,12 @@ export function setupRoutes(
   });
 
   router.post('/setup', form, async (request, response) => {
-    const given = (request.body as { token?: unknown } | undefined)?.token;
+    const { token: given, organization } = (request.body ?? {}) as { token?: unknown; organization?: unknown };
     if (typeof given !== 'string' || !sameText(token, given.trim())) {
       response.status(401);
       return sendHtml(response, page(assets, { title: 'Set up', body: askTokenBody(true) }));
     }
-    const start = flow.begin();
+    const start = flow.begin(typeof organization === 'string' && organization !== '' ? organization : null);
     const body = manifestBody(start);
     await sendHtml(response, page(assets, { title: 'Register the App', body }), new URL(start.action).origin);
   });

@@ -1,10 +1,13 @@
 // What pages do beyond plain HTML: local times, counting durations, and what is live.
 
-for (const time of document.querySelectorAll('time[datetime]')) {
-  const at = new Date(time.dateTime);
-  time.title = time.textContent;
-  time.textContent = at.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+function localTimes() {
+  for (const time of document.querySelectorAll('time:not([title])')) {
+    time.title = time.textContent;
+    const options = { dateStyle: 'medium', timeStyle: 'short' };
+    time.textContent = new Date(time.dateTime).toLocaleString(undefined, options);
+  }
 }
+localTimes();
 
 const shownAt = new WeakMap();
 setInterval(() => {
@@ -59,6 +62,7 @@ function watch(page) {
   events.addEventListener('state', (event) => {
     const { live: text, steps = [] } = JSON.parse(event.data);
     state.innerHTML = text;
+    localTimes();
     for (const { section, html } of steps) {
       const summary = document.querySelector(`[data-section="${section}"] > summary`);
       if (summary) summary.innerHTML = html;
