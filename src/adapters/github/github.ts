@@ -49,16 +49,19 @@ const readRetries = 2;
  */
 export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
   const { Probot, ProbotOctokit } = await import('probot');
+  const baseUrl = apiUrl(options.host, options.protocol);
   const probot = new Probot({
     appId: options.appId,
     privateKey: options.privateKey.replaceAll('\\n', '\n'),
     secret: options.webhookSecret,
-    baseUrl: apiUrl(options.host, options.protocol),
+    baseUrl,
     // Probot logs each request and each failing handler; what matters of it is logged here and in the dispatcher.
     log: options.logger.child({}, { level: 'silent' }),
     // Its throttling allows one write a second, and its retries would create things twice.
+    // Its own client for tokens forgets the base address, and would ask github.com instead of an Enterprise Server.
     Octokit: ProbotOctokit.defaults((given: OctokitOptions) => ({
       ...given,
+      auth: { ...given.auth, request: given.auth?.request?.defaults({ baseUrl }) },
       throttle: { ...given['throttle'], enabled: false },
       retry: { enabled: false },
     })),
@@ -114,7 +117,13 @@ function notInstalled(): Error {
   return Object.assign(new PlatformError('The delivery names no installation of the App.'), { status: 404 });
 }
 
-type OctokitOptions = Readonly<Record<string, unknown>> & { readonly throttle?: Readonly<Record<string, unknown>> };
+/** What Probot hands to the constructor of its clients. */
+interface OctokitOptions {
+  readonly throttle?: Readonly<Record<string, unknown>>;
+  readonly auth?: {
+    readonly request?: { defaults(change: { readonly baseUrl: string }): unknown };
+  };
+}
 
 async function narrowToken(probot: Probot, repository: Repository) {
   const app = await probot.auth();
@@ -136,6 +145,8 @@ function fetchWithin(url: string, init: RequestInit = {}): Promise<Response> {
 /** Puts the limiter around every request; what GitHub turned away for its limits is sent again when it may be. */
 function limited(octokit: Client, limiter: Limiter): Client {
   octokit.hook.wrap('request', async (request, options) => {
+    // A request waits for its token inside of its own turn: the token may not wait for a turn as well.
+    if (options.url.endsWith('/access_tokens')) return request(options);
     const cost = costOf(options.method, (options.request ?? {}) as Urgency);
     for (let attempt = 0, reads = 0; ; attempt += 1) {
       try {

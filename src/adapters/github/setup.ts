@@ -43,7 +43,6 @@ const exchangeTimeoutMs = 20_000;
 
 const manifestFile = z.strictObject({
   name: z.string().max(34),
-  url: z.url(),
   description: z.string(),
   public: z.boolean(),
   default_events: z.array(z.string()),
@@ -100,6 +99,7 @@ export type Setup = ReturnType<typeof createSetup>;
 export function manifestOf(options: Pick<SetupOptions, 'manifest' | 'publicUrl' | 'webhookPath' | 'redirectPath'>) {
   return {
     ...manifestFile.parse(parse(options.manifest)),
+    url: options.publicUrl,
     hook_attributes: { url: `${options.publicUrl}${options.webhookPath}`, active: true },
     redirect_url: `${options.publicUrl}${options.redirectPath}`,
   };

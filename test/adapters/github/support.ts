@@ -1,0 +1,155 @@
+import { generateKeyPairSync } from 'node:crypto';
+import type nock from 'nock';
+import { pino } from 'pino';
+import { type GitHub, type GitHubOptions, openGitHub } from '#src/adapters/github/github.ts';
+import type { ToldStore } from '#src/engine/store.ts';
+import type { PlannedJob } from '#src/model/plan.ts';
+import type { Repository } from '#src/model/repository.ts';
+import type { Job, Run, RunView } from '#src/model/run.ts';
+
+export const appId = 29310;
+export const sha = 'a'.repeat(40);
+export const api = 'https://api.github.com';
+export const silent = pino({ level: 'silent' });
+
+const { privateKey } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+});
+
+export const repository: Repository = {
+  id: 5_000_000_001,
+  owner: 'acme',
+  name: 'shop',
+  defaultBranch: 'main',
+  private: true,
+  cloneUrl: 'https://github.com/acme/shop.git',
+  installationId: 77,
+};
+
+export function openTestGitHub(change: Partial<GitHubOptions> = {}): Promise<GitHub> {
+  return openGitHub({
+    appId,
+    privateKey,
+    webhookSecret: 'secret',
+    host: null,
+    protocol: 'https',
+    logger: silent,
+    ...change,
+  });
+}
+
+/** Tokens for everybody, as often as they are asked for. */
+export function allowTokens(scope: nock.Scope): nock.Scope {
+  return scope
+    .persist()
+    .post(/\/app\/installations\/\d+\/access_tokens$/)
+    .reply(201, () => ({
+      token: 'ghs_test',
+      expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+      permissions: {},
+    }));
+}
+
+export function memoryTold(): ToldStore & { readonly values: Map<string, string> } {
+  const values = new Map<string, string>();
+  return {
+    values,
+    async get(key) {
+      return values.get(key) ?? null;
+    },
+    async set(key, value) {
+      values.set(key, value);
+    },
+  };
+}
+
+export function planned(key: string, change: Partial<PlannedJob> = {}): PlannedJob {
+  return {
+    key,
+    id: key,
+    needs: [],
+    if: null,
+    matrix: {},
+    skip: null,
+    continueOnError: false,
+    timeoutMinutes: 60,
+    work: {
+      kind: 'script',
+      image: 'node:24',
+      steps: [{ name: 'npm test', script: 'npm test' }],
+      env: {},
+      workdir: null,
+      shell: 'sh',
+      services: [],
+      artifacts: [],
+      reports: { junit: [] },
+    },
+    ...change,
+  };
+}
+
+export function deployment(environment: string): PlannedJob {
+  return planned(`deploy ${environment}`, {
+    work: { kind: 'deploy', environment, url: 'https://shop.example', rollout: [] },
+  });
+}
+
+const start = Date.UTC(2026, 0, 1, 12);
+
+export function job(id: string, change: Partial<Job> = {}): Job {
+  return {
+    id,
+    runId: 'run1',
+    plan: planned(id),
+    state: 'queued',
+    outcome: null,
+    attempt: 1,
+    steps: [],
+    annotations: [],
+    tests: null,
+    progress: null,
+    queuedAt: start,
+    startedAt: null,
+    finishedAt: null,
+    ...change,
+  };
+}
+
+export function running(id: string, change: Partial<Job> = {}): Job {
+  return job(id, { state: 'running', startedAt: start, ...change });
+}
+
+export function ended(id: string, outcome: NonNullable<Job['outcome']>, change: Partial<Job> = {}): Job {
+  return job(id, { state: 'completed', outcome, startedAt: start, finishedAt: start + 72_000, ...change });
+}
+
+export function view(jobs: readonly Job[], change: Partial<Run> = {}): RunView {
+  return {
+    jobs,
+    run: {
+      id: 'run1',
+      repository,
+      trigger: { kind: 'push', branch: 'main', sha, ref: 'refs/heads/main', actor: 'ada', title: 'Add a basket' },
+      state: jobs.every((it) => it.state === 'completed') ? 'completed' : 'running',
+      outcome: null,
+      diagnostics: [],
+      pipelineFile: 'slipway.yml',
+      pullRequest: null,
+      createdAt: start,
+      startedAt: start,
+      finishedAt: null,
+      ...change,
+    },
+  };
+}
+
+/** Waits until the condition holds; fails after 10 s. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('What was waited for did not happen.');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
