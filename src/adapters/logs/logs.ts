@@ -12,7 +12,7 @@ export interface FileLogs extends Logs {
 const chunkBytes = 256 * 1024;
 
 /** Logs as plain files under `home/logs`. One process at a time writes; see docs/decisions/logs.md. */
-export function openFileLogs(options: { readonly home: string }): FileLogs {
+export function openLogs(options: { readonly home: string }): FileLogs {
   const writers = new Map<string, Writer>();
 
   return {

@@ -2,14 +2,14 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { openFileLogs } from '#src/adapters/logs/files.ts';
+import { openLogs } from '#src/adapters/logs/logs.ts';
 import { logsContract } from '#test/contracts/logs.ts';
 
 logsContract('a folder', async () => {
   const home = await mkdtemp(join(tmpdir(), 'slipway-logs-'));
   return {
-    logs: openFileLogs({ home }),
-    reopen: () => openFileLogs({ home }),
+    logs: openLogs({ home }),
+    reopen: () => openLogs({ home }),
     close: () => rm(home, { recursive: true, force: true }),
   };
 });
@@ -18,7 +18,7 @@ describe('log files', () => {
   it('keep order and lose nothing when more comes than the disk takes', async () => {
     const home = await mkdtemp(join(tmpdir(), 'slipway-logs-'));
     try {
-      const logs = openFileLogs({ home });
+      const logs = openLogs({ home });
       const log = { jobId: 'busy', attempt: 1 };
       const writer = await logs.open(log);
       const block = Buffer.alloc(1024 * 1024);

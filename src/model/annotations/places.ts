@@ -1,0 +1,34 @@
+import type { Places } from './matcher.ts';
+
+export interface PlacesOptions {
+  /** Where the repository's root was while the job ran. Default `/workspace/`. */
+  readonly workspace?: string;
+  /** Folder that the job's commands run in, relative to the root. Relative paths begin there. */
+  readonly workdir?: string | null;
+  /** Whether the repository has such a file; where it's given, other paths are dropped. */
+  readonly known?: (path: string) => boolean;
+}
+
+/** Where paths in a job's output lie. Outside of the repository and in installed dependencies: nowhere. */
+export function placesOf(options: PlacesOptions = {}): Places {
+  const workspace = `${(options.workspace ?? '/workspace').replace(/\/+$/, '')}/`;
+  const workdir = (options.workdir ?? '').replace(/^\.?\/+|\/+$/g, '');
+  return {
+    locate(path) {
+      const local = path.startsWith('file://') ? path.slice('file://'.length) : path;
+      if (local.startsWith('/')) return local.startsWith(workspace) ? accept(local.slice(workspace.length)) : null;
+      const inWorkdir = workdir && workdir !== '.' ? accept(`${workdir}/${local}`) : null;
+      return inWorkdir ?? accept(local);
+    },
+  };
+
+  function accept(path: string): string | null {
+    const parts = path.split('/').filter((part) => part !== '.' && part !== '');
+    if (parts.length === 0 || path.length > 1024 || /\p{Cc}/u.test(path)) return null;
+    if (parts.some((part) => part === '..' || dependencies.has(part))) return null;
+    const clean = parts.join('/');
+    return options.known && !options.known(clean) ? null : clean;
+  }
+}
+
+const dependencies = new Set(['node_modules', 'site-packages', 'dist-packages', '.git', '.venv', '.cargo']);
