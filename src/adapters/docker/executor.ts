@@ -92,7 +92,11 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
     jobs,
     home: await installationId(home),
     hostPaths,
-    workspaces: await openWorkspaces(jobs, options.workspace !== 'copy' && !hostPaths.inContainer),
+    workspaces: await openWorkspaces(
+      jobs,
+      join(home, 'mounts'),
+      options.workspace !== 'copy' && !hostPaths.inContainer,
+    ),
     limits: { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, ...options.limits },
     logger,
     inUse: new Set(),

@@ -87,7 +87,7 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
       labels: { ...request.labels, 'slipway.home': site.home },
       limits: site.limits,
       controlPath: site.hostPaths.translate(folder.control),
-      workspacePath: site.hostPaths.translate(folder.workspace),
+      workspacePath: site.hostPaths.translate(site.workspaces.seen(folder.workspace)),
       network: request.network,
     });
     await startContainer(container, request.image.name);

@@ -13,6 +13,8 @@ const COPY_DEADLINE = 10 * 60_000;
 export interface Workspaces {
   /** True as long as trees are laid under the workspace by mounts instead of being copied. */
   readonly mounts: boolean;
+  /** The path under which a container must be given a workspace, so that it sees what is mounted later. */
+  seen(path: string): string;
   /** A container has seen what was mounted: it needn't be asked again. */
   readonly proven: boolean;
   prove(): void;
@@ -28,32 +30,27 @@ export interface Workspaces {
 }
 
 /**
- * `jobs` is the folder of all jobs' folders. `mayMount` says whether the server shares its mounts with the engine:
- * it isn't in a container of its own. Whether it has the right is found out by trying.
+ * `jobs` is the folder of all jobs' folders, `mounts` an empty one beside it. `mayMount` says whether the server shares
+ * its mounts with the engine: it isn't in a container of its own. Whether it has the right is found out by trying.
  */
-export async function openWorkspaces(jobs: string, mayMount: boolean): Promise<Workspaces> {
-  let bound = false;
+export async function openWorkspaces(jobs: string, mounts: string, mayMount: boolean): Promise<Workspaces> {
+  let works = mayMount && process.platform === 'linux' && process.getuid?.() === 0;
   let proven = false;
-  let mounts = mayMount && process.platform === 'linux' && process.getuid?.() === 0;
-  if (mounts && !(await isShared(jobs))) {
-    try {
-      await run('mount', ['--bind', '--', jobs, jobs]);
-      bound = true;
-      await run('mount', ['--make-rshared', '--', jobs]);
-    } catch {
-      mounts = false;
-      if (bound) await run('umount', ['-l', '--', jobs]).catch(() => {});
-      bound = false;
-    }
-  }
+  const shared = works && sharedAt(await readMounts(), jobs);
+  // A second view of the jobs, for the first can't be shared without cutting it off from its surroundings.
+  const bound = works && !shared && (await bindShared(jobs, mounts));
+  if (works && !shared && !bound) works = false;
+  const root = bound ? mounts : jobs;
+  const seen = (path: string) => root + path.slice(jobs.length);
 
   async function unmount(jobFolder: string): Promise<void> {
-    for (const point of await mountPointsUnder(jobFolder)) await run('umount', ['-l', '--', point]).catch(() => {});
+    for (const point of await mountPointsUnder(seen(jobFolder))) await detach(point);
   }
 
   return {
+    seen,
     get mounts() {
-      return mounts;
+      return works;
     },
     get proven() {
       return proven;
@@ -70,23 +67,41 @@ export async function openWorkspaces(jobs: string, mayMount: boolean): Promise<W
         ]);
         // Relative names only: a path with a comma or colon would end the option.
         const options = 'lowerdir=lower,upperdir=upper,workdir=work';
-        await run('mount', ['-t', 'overlay', '-o', options, 'overlay', 'workspace'], { cwd: jobFolder });
+        await run('mount', ['-t', 'overlay', '-o', options, 'overlay', 'workspace'], { cwd: seen(jobFolder) });
         return true;
       } catch {
-        mounts = false;
+        works = false;
         return false;
       }
     },
     async giveUpMounts(jobFolder) {
-      mounts = false;
+      works = false;
       await unmount(jobFolder);
     },
     copy: copyTree,
     unmount,
     async close() {
-      if (bound) await run('umount', ['-l', '--', jobs]).catch(() => {});
+      if (bound) await detach(mounts);
     },
   };
+}
+
+async function bindShared(from: string, to: string): Promise<boolean> {
+  try {
+    await mkdir(to, { recursive: true, mode: 0o700 });
+    // Left by a process that was killed.
+    while ((await readMounts()).some((mount) => mount.point === to)) await run('umount', ['-l', '--', to]);
+    await run('mount', ['--bind', '--', from, to]);
+    await run('mount', ['--make-shared', '--', to]);
+    return true;
+  } catch {
+    await detach(to);
+    return false;
+  }
+}
+
+async function detach(point: string): Promise<void> {
+  await run('umount', ['-l', '--', point]).catch(() => {});
 }
 
 async function chownLike(path: string, model: string): Promise<void> {
@@ -170,10 +185,6 @@ export function sharedAt(mounts: readonly Mount[], folder: string): boolean {
 
 async function readMounts(): Promise<readonly Mount[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
-}
-
-async function isShared(folder: string): Promise<boolean> {
-  return sharedAt(await readMounts(), folder);
 }
 
 /** Innermost first. */
