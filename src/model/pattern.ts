@@ -34,7 +34,7 @@ type Token =
   | { readonly kind: 'set'; readonly negated: boolean; readonly ranges: readonly (readonly [string, string])[] };
 
 function tokenize(pattern: string): Token[] {
-  const chars = [...pattern];
+  const chars = Array.from(pattern);
   const tokens: Token[] = [];
   for (let i = 0; i < chars.length; i += 1) {
     const char = chars[i] ?? '';

@@ -1,0 +1,26 @@
+import type { Diagnostic, Span } from '#src/model/diagnostic.ts';
+import type { Path, YamlFile } from '../yaml.ts';
+
+/** Collects what is wrong with a file, by paths in it. */
+export interface Report {
+  readonly yaml: YamlFile;
+  readonly diagnostics: readonly Diagnostic[];
+  error(code: string, at: Span, message: string, hint?: string): void;
+  warning(code: string, at: Span, message: string, hint?: string): void;
+}
+
+export function createReport(yaml: YamlFile): Report {
+  const diagnostics: Diagnostic[] = [...yaml.diagnostics];
+  const add = (severity: 'error' | 'warning') => (code: string, at: Span, message: string, hint?: string) => {
+    diagnostics.push({ severity, code, message, ...(hint && { hint }), at });
+  };
+  return { yaml, diagnostics, error: add('error'), warning: add('warning') };
+}
+
+/** `jobs.test.services.db`, the way people write paths. */
+export function show(path: Path): string {
+  return path
+    .map((step) => (typeof step === 'number' ? `[${step + 1}]` : String(step)))
+    .join('.')
+    .replaceAll('.[', '[');
+}

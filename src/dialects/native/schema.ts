@@ -1,0 +1,202 @@
+import { z } from 'zod';
+
+/**
+ * The shape of slipway.yml: what is checked and what is published as schema/slipway.schema.json, from one source.
+ * What JSON Schema can't say (needs, expressions, ...) is checked in the files beside this one.
+ */
+
+const text = z.string().min(1, 'must not be empty');
+const shortText = text.max(1000, 'must not have more than 1000 characters');
+const scalar = z.union([z.string().max(1000, 'must not have more than 1000 characters'), z.number(), z.boolean()]);
+const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(1, 'must not be empty')]);
+
+const jobId = z
+  .string()
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_-]{0,99}$/,
+    'must be made of letters, digits, - and _, start with a letter or _, and have at most 100',
+  );
+const hostName = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a host name: small letters, digits and -, at most 63');
+const variableName = z
+  .string()
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_]*$/,
+    'must be the name of a variable: letters, digits and _, not starting with a digit',
+  );
+const environmentName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'must be made of letters, digits, ., - and _, start with a letter or digit, and have at most 63',
+  );
+const kubernetesName = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be a name as Kubernetes has them: small letters, digits and -, at most 63',
+  );
+const workload = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+    'must be namespace/name, both as Kubernetes has them: small letters, digits and -',
+  );
+
+const duration = z
+  .union([
+    z.number().positive('must be more than 0'),
+    z.string().regex(/^(?=\d)(\d+h)?(\d+m)?(\d+s)?$/, 'must be a duration such as 90s, 10m or 1h30m'),
+  ])
+  .describe('How long it may take: `90s`, `10m`, `1h30m`, or a number of minutes. At most 6h.');
+
+const variables = z.record(variableName, scalar);
+
+const service = z.union([
+  text.describe('Image of the service: `redis:8`.'),
+  z.strictObject({
+    image: text.describe('Image of the service: `postgres:17`. May use `${{ matrix... }}`.'),
+    env: variables.optional().describe('Variables of the service.'),
+    command: oneOrMore(text)
+      .optional()
+      .describe("Arguments in place of the image's own command. A text is split at blanks."),
+    port: z
+      .int('must be a whole number')
+      .min(1, 'must be from 1 to 65535')
+      .max(65_535, 'must be from 1 to 65535')
+      .optional()
+      .describe(
+        "Port that must be open before the job starts. Default: the image's health check, else its exposed ports.",
+      ),
+    timeout: duration.optional().describe('How long the service may take to be ready. Default 60s.'),
+  }),
+]);
+
+const axis = oneOrMore(scalar).describe('The values of this axis.');
+const entries = z.array(z.record(z.string(), scalar));
+const matrix = z
+  .object({
+    include: entries.optional().describe('Values added to the combinations they fit, or combinations of their own.'),
+    exclude: entries.optional().describe('Combinations left out.'),
+  })
+  .catchall(axis)
+  .describe('Runs the job once for each combination of the axes: `{ node: [22, 24], os: [debian, alpine] }`.');
+
+const build = z.strictObject({
+  context: text
+    .optional()
+    .describe("Folder that is sent to the build, relative to the repository's root. Default: `.`"),
+  dockerfile: text.optional().describe('The Dockerfile, relative to the context. Default: `Dockerfile`'),
+  image: shortText
+    .optional()
+    .describe(
+      'Where the image is pushed on branches and tags that deploy, without a tag: `ghcr.io/acme/shop`. Without it, the image is built and never pushed.',
+    ),
+  target: text.optional().describe('Stage of the Dockerfile to build. Default: the last.'),
+  args: variables.optional().describe('Build arguments (`ARG`). They are visible in the image: no place for secrets.'),
+});
+
+export const job = z
+  .strictObject({
+    name: shortText
+      .optional()
+      .describe('What people are shown. May use `${{ matrix... }}`. Default: the id and the values of the matrix.'),
+    image: shortText.optional().describe('Image in which the commands run: `node:24`. May use `${{ matrix... }}`.'),
+    run: oneOrMore(text)
+      .optional()
+      .describe(
+        'The commands. Each item of a list is a step, a text with several lines is one step. The first that fails ends the job.',
+      ),
+    build: build.optional().describe('Builds an image with BuildKit, in place of `image` and `run`.'),
+    needs: oneOrMore(z.string())
+      .optional()
+      .describe('Jobs that must have succeeded before. Their artifacts are in the workspace.'),
+    if: z
+      .union([text, z.boolean()])
+      .optional()
+      .describe(
+        "Runs the job only if this holds: `event.kind == 'tag'`. An expression on `event`, `matrix` and `needs`.",
+      ),
+    matrix: matrix.optional(),
+    env: variables.optional().describe('Variables of the commands.'),
+    workdir: text.optional().describe("Folder in which the commands start, relative to the repository's root."),
+    shell: z.enum(['sh', 'bash']).optional().describe('Shell that runs the commands. Default: `sh`.'),
+    services: z
+      .record(hostName, service)
+      .optional()
+      .describe('Containers beside the job, reached by their names: `{ db: postgres:17 }`.'),
+    timeout: duration
+      .optional()
+      .describe('How long the job may take: `90s`, `10m`, `1h30m`, or a number of minutes. Default 60m, at most 6h.'),
+    'continue-on-error': z.boolean().optional().describe("True: the run doesn't fail if this job does."),
+    artifacts: oneOrMore(text).optional().describe('Files handed to the jobs that need this one, as globs: `dist/**`.'),
+    reports: z
+      .strictObject({
+        junit: oneOrMore(text).optional().describe('Test reports in JUnit format, as globs: `reports/*.xml`.'),
+      })
+      .optional()
+      .describe('Files that Slipway reads after the job and shows on the pull request.'),
+  })
+  .describe('Commands in a container (`image` and `run`), or an image (`build`).');
+
+export const rolloutTarget = z.strictObject({
+  deployment: workload.optional().describe('The Deployment: `namespace/name`.'),
+  statefulset: workload.optional().describe('The StatefulSet: `namespace/name`.'),
+  daemonset: workload.optional().describe('The DaemonSet: `namespace/name`.'),
+  container: kubernetesName.describe("Name of the container in the workload's pods that gets the image."),
+  image: z.string().describe('Id of the job that builds the image.'),
+  cluster: text.optional().describe("Name of a cluster in the server's configuration. Default: its default cluster."),
+});
+
+const patterns = oneOrMore(text);
+
+export const environment = z
+  .strictObject({
+    on: z
+      .strictObject({
+        branch: patterns
+          .optional()
+          .describe('Branches whose pushes are deployed here: `main`, `release/*` (`*` ends at a `/`, `**` does not).'),
+        tag: patterns.optional().describe('Tags that are deployed here: `v*`.'),
+      })
+      .optional()
+      .describe('What is deployed here by itself. Without it, only `/deploy` deploys here.'),
+    rollout: z
+      .array(rolloutTarget)
+      .min(1, 'must name a workload at least')
+      .describe('The workloads that get the new image.'),
+    url: shortText.optional().describe('Address of the environment, shown on GitHub. May use `${{ event... }}`.'),
+    timeout: duration
+      .optional()
+      .describe(
+        'How long the rollout may take until it is healthy: `90s`, `10m`, `1h30m`, or a number of minutes. Default 10m, at most 6h.',
+      ),
+  })
+  .describe('A place that deployments go to.');
+
+export const file = z.strictObject({
+  jobs: z.record(jobId, job).describe('What runs, by id.'),
+  environments: z.record(environmentName, environment).optional().describe('Where images are rolled out, by name.'),
+});
+
+export type RawJob = z.infer<typeof job>;
+export type RawEnvironment = z.infer<typeof environment>;
+
+/** The JSON Schema for editors, as it is published. */
+export function jsonSchema(): object {
+  const schema = z.toJSONSchema(file, {
+    override({ zodSchema, jsonSchema: made }) {
+      if (zodSchema !== job) return;
+      made.oneOf = [
+        { required: ['image', 'run'], not: { required: ['build'] } },
+        { required: ['build'], not: { anyOf: [{ required: ['image'] }, { required: ['run'] }] } },
+      ];
+    },
+  });
+  return {
+    ...schema,
+    title: 'Slipway pipeline',
+    description: 'slipway.yml: the jobs of a repository and the environments they are deployed to.',
+  };
+}

@@ -1,0 +1,218 @@
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseAllDocuments,
+  visit,
+  type YAMLError,
+} from 'yaml';
+import type { Diagnostic, Span } from '#src/model/diagnostic.ts';
+
+/** Keys and indexes that lead to a value. */
+export type Path = readonly PropertyKey[];
+
+/** A YAML file taken apart, with the places of everything in it. */
+export interface YamlFile {
+  /** The file as plain data; undefined if it isn't YAML. */
+  readonly value: unknown;
+  /** What is wrong with it as YAML. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** Place of the value at the path, or of the nearest thing around it that there is. */
+  at(path: Path): Span;
+  /** Place of the key at the path's end. */
+  atKey(path: Path): Span;
+  /** Place of a part of the text at the path; `offset` counts characters of its value. */
+  within(path: Path, offset: number): Span;
+  /** How the scalar at the path is written (`3.10`), or null if it isn't a scalar. */
+  written(path: Path): string | null;
+}
+
+const MAX_CHARACTERS = 256 * 1024;
+/** More syntax errors than this tell nobody anything. */
+const MAX_ERRORS = 20;
+
+/** Parses YAML 1.2 with merge keys (`<<`). Never throws: what is wrong comes as diagnostics with places. */
+export function readYaml(file: string, text: string): YamlFile {
+  const start: Span = { file, line: 1, column: 1 };
+  if (text.length > MAX_CHARACTERS) {
+    return unreadable(
+      start,
+      'file-too-large',
+      `The file has more than ${MAX_CHARACTERS / 1024} KiB.`,
+      'Make it smaller.',
+    );
+  }
+  const lines = new LineCounter();
+  try {
+    const documents = parseAllDocuments(text, {
+      lineCounter: lines,
+      merge: true,
+      prettyErrors: false,
+      stringKeys: true,
+    });
+    const [document, second] = 'empty' in documents ? [] : documents;
+    if (document === undefined) return unreadable(start, 'empty-file', 'The file is empty.', 'Add jobs.');
+    return read(document, second?.range[0] ?? null, file, text, lines);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (/alias count/i.test(message)) {
+      return unreadable(
+        start,
+        'too-many-aliases',
+        'The aliases (*name) of this file make it grow without measure.',
+        'Use fewer aliases.',
+      );
+    }
+    if (/unresolved alias/i.test(message))
+      return unreadable(start, 'unknown-alias', `${message}.`, 'Aliases (*name) need an anchor (&name) before them.');
+    return unreadable(start, 'yaml-syntax', 'The file is nested too deeply or is no YAML.');
+  }
+}
+
+function read(
+  document: Document.Parsed,
+  second: number | null,
+  file: string,
+  text: string,
+  lines: LineCounter,
+): YamlFile {
+  function span(from: number, to: number): Span {
+    const start = lines.linePos(from);
+    const end = lines.linePos(Math.max(from, to));
+    return { file, line: start.line, column: start.col, endLine: end.line, endColumn: end.col };
+  }
+  function ofNode(node: Node | null | undefined): Span {
+    const [from, to] = node?.range ?? [0, 0];
+    // A block's end lies on the line after it; its start is what people look for.
+    return isScalar(node) && !text.slice(from, to).includes('\n') ? span(from, to) : span(from, from);
+  }
+  const diagnostics = [...document.errors, ...document.warnings]
+    .slice(0, MAX_ERRORS)
+    .map((error) => explain(error, span));
+  if (second !== null) {
+    diagnostics.push({
+      severity: 'error',
+      code: 'several-documents',
+      message: 'The file holds several documents; a pipeline is one.',
+      hint: 'Remove the line ---.',
+      at: span(second, second),
+    });
+  }
+  const readable = document.errors.every((error) => error.code === 'DUPLICATE_KEY');
+  if (readable) {
+    visit(document, {
+      Pair(_, pair) {
+        const key = keyOf(pair);
+        if (key === '__proto__') {
+          diagnostics.push({
+            severity: 'error',
+            code: 'bad-name',
+            message: 'Nothing can be called "__proto__".',
+            at: ofNode(pair.key as Node),
+          });
+        }
+      },
+    });
+  }
+  return {
+    value: readable ? document.toJS({ maxAliasCount: 100 }) : undefined,
+    diagnostics,
+    at: (path) => ofNode(nodeAt(document, path)),
+    atKey(path) {
+      const parent = resolved(document, nodeAt(document, path.slice(0, -1)));
+      const pair = isMap(parent) ? parent.items.find((item) => keyOf(item) === String(path.at(-1))) : undefined;
+      return ofNode((pair?.key as Node | undefined) ?? nodeAt(document, path));
+    },
+    within(path, offset) {
+      const node = resolved(document, nodeAt(document, path));
+      if (!isScalar(node) || typeof node.value !== 'string' || !node.range) return ofNode(node);
+      const place = sourceOffset(text.slice(node.range[0], node.range[1]), node.value, offset);
+      return place === null ? ofNode(node) : span(node.range[0] + place, node.range[0] + place);
+    },
+    written(path) {
+      const node = resolved(document, nodeAt(document, path));
+      return isScalar(node) && node.range ? (node.source ?? text.slice(node.range[0], node.range[1])) : null;
+    },
+  };
+}
+
+/** The node at the path, or the nearest around it. */
+function nodeAt(document: Document.Parsed, path: Path): Node | null {
+  let node: Node | null = document.contents;
+  for (const step of path) {
+    const parent: Node | null = resolved(document, node);
+    let next: Node | null = null;
+    if (isMap(parent)) {
+      const pair = parent.items.find((item) => keyOf(item) === String(step));
+      next = (pair?.value as Node | null | undefined) ?? (pair?.key as Node | undefined) ?? null;
+    } else if (isSeq(parent)) {
+      next = (parent.items[Number(step)] as Node | undefined) ?? null;
+    }
+    if (next === null) return node;
+    node = next;
+  }
+  return node;
+}
+
+function resolved(document: Document.Parsed, node: Node | null): Node | null {
+  return isAlias(node) ? (node.resolve(document) ?? null) : node;
+}
+
+function keyOf(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : '';
+}
+
+/** Where a character of a scalar's value stands in its source: found line by line, because blocks are indented. */
+function sourceOffset(source: string, value: string, offset: number): number | null {
+  const line = value.slice(0, offset).split('\n').length - 1;
+  const column = offset - (value.lastIndexOf('\n', offset - 1) + 1);
+  const content = value.split('\n')[line] ?? '';
+  let from = 0;
+  for (let before = 0; before < line; before += 1) {
+    const text = value.split('\n')[before] ?? '';
+    const found = source.indexOf(text, from);
+    if (found < 0) return null;
+    from = found + text.length;
+  }
+  const found = source.indexOf(content, from);
+  return found < 0 ? null : found + column;
+}
+
+function explain(error: YAMLError, span: (from: number, to: number) => Span): Diagnostic {
+  const at = span(error.pos[0], error.pos[1]);
+  const known: Partial<Record<YAMLError['code'], readonly [string, string, string]>> = {
+    DUPLICATE_KEY: [
+      'duplicate-key',
+      'This key is here twice; only one of them could count.',
+      'Remove or rename one of them.',
+    ],
+    TAB_AS_INDENT: ['yaml-syntax', 'YAML is indented by spaces, never by tabs.', 'Replace the tab by spaces.'],
+    TAG_RESOLVE_FAILED: ['yaml-syntax', 'This tag (!name) has no meaning here.', 'Remove it.'],
+    BAD_INDENT: [
+      'yaml-syntax',
+      `The indentation isn't right: ${error.message}.`,
+      'Keys of one map start in one column.',
+    ],
+  };
+  if (/call stack/i.test(error.message)) {
+    return { severity: 'error', code: 'too-deep', message: 'This is nested too deeply.', hint: 'Nest less.', at };
+  }
+  const [code, message, hint] = known[error.code] ?? ['yaml-syntax', `This isn't YAML: ${error.message}.`, ''];
+  return { severity: 'error', code, message, ...(hint && { hint }), at };
+}
+
+function unreadable(at: Span, code: string, message: string, hint?: string): YamlFile {
+  return {
+    value: undefined,
+    diagnostics: [{ severity: 'error', code, message, ...(hint && { hint }), at }],
+    at: () => at,
+    atKey: () => at,
+    within: () => at,
+    written: () => null,
+  };
+}

@@ -1,0 +1,75 @@
+import { EvaluationError, type Value } from '#src/model/evaluate.ts';
+import type { Trigger } from '#src/model/event.ts';
+import { eventContext } from '#src/model/expression.ts';
+import type { Pipeline } from '#src/model/pipeline.ts';
+import type { Plan, PlannedJob } from '#src/model/plan.ts';
+import type { Repository } from '#src/model/repository.ts';
+import { chooseForDeploy, deployJobs, findEnvironment, matchingEnvironments } from './deploy.ts';
+import { planInstances } from './instances.ts';
+import { skipRequest } from './skip-ci.ts';
+import { imageTags } from './tags.ts';
+
+export interface PlanOptions {
+  /** The head commit's whole message, for [skip ci]; '' if it isn't known. */
+  readonly message: string;
+  /**
+   * Keys of jobs that already succeeded at this commit, and of image jobs whose image exists. A `/deploy` leaves
+   * them out; everything else runs them again.
+   */
+  readonly done: ReadonlySet<string>;
+}
+
+/** `refused`: what was asked for can't be; the message says why and what to do. */
+export type Planned =
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  | { readonly kind: 'refused'; readonly message: string };
+
+/** Limits of one plan: files come from strangers, and each instance of a matrix carries its script. */
+const MAX_JOBS = 500;
+const MAX_CHARACTERS = 8_000_000;
+
+/**
+ * What an event makes of a pipeline: every instance of every job with its templates filled in, why some don't run,
+ * and the deployments. Pure.
+ */
+export function plan(pipeline: Pipeline, trigger: Trigger, repository: Repository, options: PlanOptions): Planned {
+  if (trigger.kind === 'deploy') {
+    const problem = findEnvironment(pipeline, trigger.environment);
+    if (problem !== null) return { kind: 'refused', message: problem };
+  }
+  try {
+    const jobs = planJobs(pipeline, trigger, repository, options);
+    const size = jobs.reduce((sum, job) => sum + JSON.stringify(job.work).length, 0);
+    if (jobs.length > MAX_JOBS || size > MAX_CHARACTERS) {
+      const message = `The pipeline makes ${jobs.length} jobs with ${size} characters; at most ${MAX_JOBS} and ${MAX_CHARACTERS} are run. Make a matrix smaller.`;
+      return { kind: 'refused', message };
+    }
+    return { kind: 'plan', plan: { jobs } };
+  } catch (error) {
+    if (error instanceof EvaluationError) return { kind: 'refused', message: error.message };
+    throw error;
+  }
+}
+
+function planJobs(
+  pipeline: Pipeline,
+  trigger: Trigger,
+  repository: Repository,
+  options: PlanOptions,
+): readonly PlannedJob[] {
+  const event: Value = eventContext(trigger, repository);
+  const environments = matchingEnvironments(pipeline, trigger);
+  const tags = imageTags(trigger, environments.length > 0);
+  const all = planInstances(
+    pipeline.jobs,
+    event,
+    tags,
+    environments.map((environment) => environment.name),
+  );
+  const jobs = trigger.kind === 'deploy' ? chooseForDeploy(all, environments, options.done) : all;
+  const planned = [...jobs, ...deployJobs(environments, all, jobs, event)];
+  const request = trigger.kind === 'tag' || trigger.kind === 'deploy' ? null : skipRequest(options.message);
+  if (request === null) return planned;
+  const reason = `The commit's message asks for it: ${request}.`;
+  return planned.map((job) => ({ ...job, skip: reason }));
+}

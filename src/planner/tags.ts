@@ -1,0 +1,36 @@
+import { isStrangers, type Trigger } from '#src/model/event.ts';
+
+/**
+ * The tags under which image jobs push: empty where nothing may be pushed. A tag pushes always, a branch only where
+ * it deploys. A `/deploy` pushes under the commit alone: its branch may be in a fork and called like one of ours.
+ */
+export function imageTags(trigger: Trigger, deploys: boolean): readonly string[] {
+  if (isStrangers(trigger)) return [];
+  switch (trigger.kind) {
+    case 'tag':
+      return unique([sanitizeTag(trigger.tag), trigger.sha]);
+    case 'push':
+      return deploys ? unique([sanitizeTag(trigger.branch), trigger.sha]) : [];
+    case 'deploy':
+      return [trigger.sha];
+    case 'pull_request':
+    case 'merge_group':
+      return [];
+  }
+}
+
+/**
+ * A name as an image's tag: letters, digits, `_`, `.` and `-`, not starting with `.` or `-`, at most 128. The rule is
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+ */
+export function sanitizeTag(name: string): string {
+  const tag = name
+    .replaceAll(/[^A-Za-z0-9_.-]+/g, '-')
+    .replace(/^[.-]+/, '')
+    .slice(0, 128);
+  return tag === '' ? 'unnamed' : tag;
+}
+
+function unique(tags: readonly string[]): readonly string[] {
+  return [...new Set(tags)];
+}
