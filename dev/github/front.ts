@@ -94,7 +94,7 @@ export class Front {
         // The request is carried out; what is written to the caller goes nowhere.
         response.write = () => true;
         response.writeHead = () => response;
-        response.end = () => response.destroy() as ServerResponse;
+        response.end = () => response.destroy();
         return false;
       case 'reset':
         request.destroy();

@@ -1,24 +1,13 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type AppOptions, install, registerApp } from './apps.ts';
 import { type FaultHook, Front } from './front.ts';
 import { Limits } from './limits.ts';
 import { People } from './people.ts';
 import { Webhooks } from './webhooks.ts';
 import { World } from './world.ts';
-import type { App, CheckRun, Comment, Deployment, Installation, Permissions, Repo, User } from './world.ts';
-
-export interface AppOptions {
-  readonly name?: string;
-  /** Login of the App's owner; also where it is installed first. */
-  readonly owner?: string;
-  /** PEM; made if not given. */
-  readonly privateKey?: string;
-  readonly permissions?: Permissions;
-  readonly events?: readonly string[];
-  readonly webhook: { readonly url: string | null; readonly secret: string };
-}
+import type { App, CheckRun, Comment, Deployment, Installation, Repo } from './world.ts';
 
 export interface GitHubOptions {
   /** 0 or absent: a free one. */
@@ -56,18 +45,6 @@ export interface GitHub {
   close(): Promise<void>;
 }
 
-/** What Slipway needs, so that a test that says nothing gets a working App. */
-const PERMISSIONS: Permissions = {
-  checks: 'write',
-  contents: 'read',
-  deployments: 'write',
-  issues: 'write',
-  metadata: 'read',
-  pull_requests: 'write',
-  statuses: 'write',
-};
-const EVENTS = ['check_run', 'check_suite', 'create', 'delete', 'issue_comment', 'merge_group', 'pull_request', 'push'];
-
 export async function startGitHub(options: GitHubOptions): Promise<GitHub> {
   const world = new World(options.home);
   const webhooks = new Webhooks(world);
@@ -95,7 +72,7 @@ export async function startGitHub(options: GitHubOptions): Promise<GitHub> {
       front.faults = hook;
     },
     registerApp: (app) => registerApp(world, app),
-    install: (app, account) => install(world, webhooks, app, world.user(account)),
+    install: (app, account) => install(hub, app, world.user(account)),
     pushUrl: (fullName, login) => {
       const url = new URL(`${world.url}/${fullName}.git`);
       url.username = login;
@@ -114,38 +91,6 @@ export async function startGitHub(options: GitHubOptions): Promise<GitHub> {
 function newestRuns(repo: Repo, sha: string): CheckRun[] {
   const runs = [...repo.runs.values()].filter(({ headSha }) => headSha === sha);
   return [...new Map(runs.map((run) => [run.name, run])).values()];
-}
-
-export function registerApp(world: World, options: AppOptions): App {
-  const privateKey =
-    options.privateKey ??
-    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
-  const name = options.name ?? 'slipway';
-  const slug = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
-  const app: App = {
-    id: world.id(),
-    slug,
-    name,
-    owner: world.user(options.owner ?? 'acme'),
-    bot: world.user(`${slug}[bot]`, 'Bot'),
-    clientId: `Iv23${randomBytes(8).toString('hex')}`,
-    clientSecret: randomBytes(20).toString('hex'),
-    publicKey: createPublicKey(createPrivateKey(privateKey)),
-    privateKey,
-    permissions: { metadata: 'read', ...(options.permissions ?? PERMISSIONS) },
-    events: options.events ?? EVENTS,
-    hook: { ...options.webhook },
-    createdAt: Date.now(),
-  };
-  world.apps.set(app.id, app);
-  return app;
-}
-
-function install(world: World, webhooks: Webhooks, app: App, account: User): Installation {
-  const installation = { id: world.id(), app, account, createdAt: Date.now() };
-  world.installations.set(installation.id, installation);
-  webhooks.installed(installation);
-  return installation;
 }
 
 async function waitFor<T>(

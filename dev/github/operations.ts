@@ -73,7 +73,6 @@ export const WEBHOOKS = [
   'check-run-requested-action',
   'issue-comment-created',
   'issue-comment-edited',
-  'status',
   'deployment-created',
   'deployment-status-created',
   'merge-group-checks-requested',

@@ -39,3 +39,8 @@ export function invalid(resource: string, errors: readonly FieldError[], code = 
     errors.map((error) => ({ resource, code, ...error })),
   );
 }
+
+/** Length in characters (code points), as GitHub counts where it doesn't count bytes. */
+export function characters(text: string): number {
+  return Array.from(text).length;
+}

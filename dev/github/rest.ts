@@ -116,7 +116,8 @@ export class Rest {
       if (readable) return repo;
       throw repo.private ? notFound() : forbidden();
     }
-    if (!permits(token.permissions, permission, level)) throw forbidden();
+    // Comments on pull requests are open to either of two permissions: `issues|pull_requests`.
+    if (!permission.split('|').some((name) => permits(token.permissions, name, level))) throw forbidden();
     return repo;
   }
 

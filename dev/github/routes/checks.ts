@@ -2,7 +2,7 @@ import { type Answer, appOf, created, ok, paged, type RepoCall, type Routes } fr
 import { announceRun, checkRunView, latest, suiteFor } from '../checks.ts';
 import type { FieldError } from '../description.ts';
 import { revision } from '../git.ts';
-import { forbidden, invalid, notFound } from '../refusal.ts';
+import { characters, forbidden, invalid, notFound } from '../refusal.ts';
 import { isoTime } from '../world.ts';
 import type { Body, CheckRun } from '../world.ts';
 
@@ -136,7 +136,7 @@ function annotationMistakes(annotation: Body): string[] {
     ...(annotation['message'] === '' ? ['message is empty'] : []),
     ...(Buffer.byteLength(annotation['message']) > MOST_MESSAGE ? ['message is longer than 64 KB'] : []),
     ...(Buffer.byteLength(annotation['raw_details'] ?? '') > MOST_MESSAGE ? ['raw_details are longer than 64 KB'] : []),
-    ...([...(annotation['title'] ?? '')].length > MOST_TITLE ? ['title is longer than 255 characters'] : []),
+    ...(characters(annotation['title'] ?? '') > MOST_TITLE ? ['title is longer than 255 characters'] : []),
   ];
 }
 

@@ -3,6 +3,10 @@ import { APP_ROUTES } from './apps.ts';
 import { CHECK_ROUTES } from './checks.ts';
 import { GIT_ROUTES } from './git.ts';
 import { HOOK_ROUTES } from './hooks.ts';
+import { DEPLOYMENT_ROUTES } from './deployments.ts';
+import { ISSUE_ROUTES } from './issues.ts';
+import { PULL_ROUTES } from './pulls.ts';
+import { STATUS_ROUTES } from './statuses.ts';
 import { REPO_ROUTES } from './repos.ts';
 import { SUITE_ROUTES } from './suites.ts';
 
@@ -14,4 +18,8 @@ export const ROUTES: Routes = {
   ...GIT_ROUTES,
   ...CHECK_ROUTES,
   ...SUITE_ROUTES,
+  ...DEPLOYMENT_ROUTES,
+  ...ISSUE_ROUTES,
+  ...PULL_ROUTES,
+  ...STATUS_ROUTES,
 };
