@@ -109,10 +109,12 @@ export function webApp(parts: WebParts): Express {
     await sendHtml(response, message(assets, 'Not found', text));
   });
 
-  const onError: ErrorRequestHandler = async (error: unknown, request, response, next) => {
+  // Express takes a function for an error handler only if it has four parameters.
+  const onError: ErrorRequestHandler = async (error: unknown, request, response, _next) => {
     const status = statusOfError(error);
     if (status >= 500) parts.onError(error, request.path);
-    if (response.headersSent) return next(error);
+    // What was begun can only be broken off.
+    if (response.headersSent) return void response.destroy();
     response.status(status);
     if (status < 500) return sendHtml(response, message(assets, 'Not understood', 'The request is malformed.'));
     const text = "The server couldn't make this page. Its log says why. Try again in a moment.";

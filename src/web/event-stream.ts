@@ -36,7 +36,11 @@ export function openEventStream(request: Request, response: Response): EventStre
 
   async function write(text: string): Promise<void> {
     if (gone.signal.aborted || response.write(text)) return;
-    await once(response, 'drain', { signal: gone.signal });
+    try {
+      await once(response, 'drain', { signal: gone.signal });
+    } catch (error) {
+      if (!gone.signal.aborted) throw error;
+    }
   }
 
   void write('retry: 1000\n\n');

@@ -28,6 +28,7 @@ export async function streamJob(parts: JobStreamParts, first: Job, from: number,
   const renderer = await rendererAt(logs, log, from);
   const unsubscribe = changes.subscribe(first.runId, stream.wake);
   let stateSent = '';
+  let failure: unknown = null;
   let following: { readonly done: Promise<void>; stop(): void } | null = null;
 
   async function current(): Promise<Job | null> {
@@ -68,16 +69,20 @@ export async function streamJob(parts: JobStreamParts, first: Job, from: number,
         if (!signal.aborted) throw error;
       }
     }
-    const done = run().finally(() => {
-      following = null;
-    });
-    // It is awaited only when the job is completed; until then its failure ends the stream.
-    done.catch(() => stream.end());
+    const done = run()
+      .catch((error: unknown) => {
+        failure = error;
+        stream.wake();
+      })
+      .finally(() => {
+        following = null;
+      });
     return { done, stop: () => stop.abort() };
   }
 
   try {
     while (!stream.signal.aborted) {
+      if (failure) throw failure;
       const job = await current();
       if (!job) {
         await stream.send('restart', null);
