@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { createServer } from 'node:http';
 import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -170,6 +172,41 @@ describe('git over HTTP', () => {
     server.fail(null);
     await using tree = await source.tree(repository, { sha, ref: main }, signal);
     expect(await readFile(join(tree.path, 'a.txt'), 'utf8')).toBe('1');
+  });
+
+  it('ends git when the remote never answers', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const host = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const hasty = await open({ home: join(home, 'hasty'), fetchTimeoutMs: 300 });
+    try {
+      const waiting = hasty.tree(repositoryAt(`http://${host}/x.git`), { sha: 'a'.repeat(40), ref: main }, signal);
+      await expect(waiting).rejects.toThrow(PlatformError);
+      await expect(waiting).rejects.toThrow(/took longer than/);
+      const processes = execFileSync('ps', ['-eww', '-o', 'args'], { encoding: 'utf8' });
+      expect(processes.split('\n').filter((line) => line.includes(host))).toEqual([]);
+    } finally {
+      await hasty.close();
+      silent.closeAllConnections();
+      silent.close();
+    }
+  });
+
+  it('carries the token to no other host', async () => {
+    const elsewhere = await startGitServer();
+    const mover = createServer((request, response) => {
+      response.writeHead(301, { location: `${elsewhere.url}${request.url}` }).end();
+    });
+    await new Promise<void>((resolve) => mover.listen(0, '127.0.0.1', resolve));
+    try {
+      const moved = repositoryAt(`http://127.0.0.1:${(mover.address() as AddressInfo).port}/acme/shop.git`);
+      await expect(source.resolve(moved, main, signal)).rejects.toThrow(/renamed or moved/);
+      expect(elsewhere.requests).toEqual([]);
+    } finally {
+      await elsewhere.close();
+      mover.closeAllConnections();
+      mover.close();
+    }
   });
 
   it('gives up when the signal is aborted, others who wait are not disturbed', async () => {

@@ -52,7 +52,7 @@ export function explain(stderr: string, purpose: string): GitFailure {
 }
 
 function otherError(stderr: string, purpose: string, said: string): UserError | PlatformError {
-  if (/unable to update url base from redirection|redirect/i.test(stderr)) {
+  if (/unable to update url base from redirection|returned error: 30\d/.test(stderr)) {
     return new PlatformError(
       `Can't ${purpose}: the address redirects elsewhere (${said}). Was the repository renamed or moved? ` +
         'A new push brings the new address.',
