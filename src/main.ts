@@ -172,7 +172,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
       secret: credentials.webhookSecret,
       store: store.deliveries,
       onStored: () => dispatcher.wake(),
-      next: pages,
+      next: listenerOf(pages),
       logger: logger.child({ part: 'deliveries' }),
     }),
     async close() {
@@ -199,7 +199,7 @@ function setupListener(common: Common, open: (credentials: AppCredentials) => Pr
     protocol: settings.GHE_PROTOCOL,
   });
   logger.warn({ page: `${baseUrl}/setup`, token }, 'no GitHub App yet: open the page and enter this one-time token');
-  return webApp({
+  const pages = webApp({
     store,
     logs,
     changes: createChanges(),
@@ -230,6 +230,12 @@ function setupListener(common: Common, open: (credentials: AppCredentials) => Pr
     version: version(),
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),
   });
+  return listenerOf(pages);
+}
+
+/** An Express app is a listener; its types say otherwise under exactOptionalPropertyTypes. */
+function listenerOf(app: ReturnType<typeof webApp>): RequestListener {
+  return app as unknown as RequestListener;
 }
 
 /** Tells GitHub and the pages that are open. */

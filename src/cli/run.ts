@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir, totalmem } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { openDockerParts } from '#src/adapters/docker/index.ts';
@@ -14,9 +14,9 @@ import { formatDiagnostic } from '#src/model/diagnostic.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
-import type { Repository } from '#src/model/repository.ts';
 import { readSettings, type Settings } from '#src/settings.ts';
 import { exitCode, summary } from './display.ts';
+import { localRepository } from './local.ts';
 import { terminalReporter } from './terminal.ts';
 
 export interface RunOptions {
@@ -139,18 +139,6 @@ function withNeeds(jobs: readonly PlannedJob[], names: readonly string[]): reado
     for (const job of jobs) if (keys.has(job.key)) for (const need of job.needs) keys.add(need);
   }
   return jobs.filter((job) => keys.has(job.key));
-}
-
-function localRepository(directory: string): Repository {
-  return {
-    id: 0,
-    owner: 'local',
-    name: basename(directory),
-    defaultBranch: 'main',
-    private: true,
-    cloneUrl: directory,
-    installationId: 0,
-  };
 }
 
 async function localTrigger(

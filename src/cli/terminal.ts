@@ -60,7 +60,9 @@ export function terminalReporter(
     const width = Math.max(0, ...jobs.map((job) => job.plan.key.length));
     for (const [index, job] of jobs.entries()) {
       const name = `${job.id}/${job.attempt}`;
-      if (job.state === 'running' && !followed.has(name)) followed.set(name, follow(job, prefix(job, index, width)));
+      // Steps are stored once the log is open; before that there is nothing to follow.
+      const logged = job.steps.length > 0 && job.state !== 'waiting' && job.state !== 'queued';
+      if (logged && !followed.has(name)) followed.set(name, follow(job, prefix(job, index, width)));
       if (job.state === 'completed' && !ended.has(name)) {
         ended.add(name);
         void (followed.get(name) ?? Promise.resolve()).then(() =>
