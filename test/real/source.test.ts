@@ -279,14 +279,20 @@ describe('git over HTTP', () => {
     expect(await readFile(join(tree.path, 'a.txt'), 'utf8')).toBe('d');
   });
 
-  it('goes on after a crash that left locks of git in the mirror', async () => {
+  it('goes on after a crash that left locks and half a pack in the mirror', async () => {
     const one = await remote.commit({ 'a.txt': '1' });
     await source.list(repository, { sha: one, ref: main }, signal);
     const lock = join(home, 'mirrors/42-shop.git/refs/heads/main.lock');
-    await writeFile(lock, '');
-    await utimes(lock, new Date(0), new Date(0));
+    const half = join(home, 'mirrors/42-shop.git/objects/pack/tmp_pack_x');
+    for (const left of [lock, half]) {
+      await writeFile(left, '');
+      await utimes(left, new Date(0), new Date(0));
+    }
+    await source.close();
+    source = await open();
     const two = await remote.commit({ 'b.txt': '2' });
     expect(await source.list(repository, { sha: two, ref: main }, signal)).toContain('b.txt');
+    await expect(stat(half)).rejects.toThrow(/ENOENT/);
   });
 
   it('runs nothing that the repository brings, and reads no symbolic links', async () => {

@@ -30,6 +30,8 @@ export interface MirrorSettings {
 const maxPacks = 40;
 /** A lock of git's is held for a moment; one as old as this was left by a crash. */
 const staleLockMs = 10_000;
+/** A half-written pack that nobody has added to for this long belongs to a fetch that was killed. */
+const abandonedMs = 60_000;
 
 export function openMirror(git: Git, dir: string, name: string, settings: MirrorSettings): Mirror {
   const hold = createLock();
@@ -72,7 +74,10 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
 
   /** Made under another name first: a mirror is there wholly or not at all. */
   async function make(): Promise<void> {
-    if (await exists(dir)) return;
+    if (await exists(dir)) {
+      await removeHalfFetched(dir);
+      return;
+    }
     const draft = `${dir}.new`;
     await rm(draft, { recursive: true, force: true });
     await mkdir(dirname(dir), { recursive: true });
@@ -165,6 +170,16 @@ const fetchArgs = [
   '--no-recurse-submodules',
   '--end-of-options',
 ];
+
+/** What a fetch that was killed left behind: as large as the repository, and of no use to anyone. */
+async function removeHalfFetched(dir: string): Promise<void> {
+  const packs = join(dir, 'objects/pack');
+  for (const entry of await readdir(packs)) {
+    if (!entry.startsWith('tmp_')) continue;
+    const info = await stat(join(packs, entry)).catch(() => null);
+    if (info && Date.now() - info.mtimeMs > abandonedMs) await rm(join(packs, entry), { force: true });
+  }
+}
 
 async function removeStaleLocks(dir: string): Promise<void> {
   for (const entry of await readdir(dir, { recursive: true })) {

@@ -14,7 +14,7 @@ export function isRef(ref: string): boolean {
   return ref.split('/').every((part) => part !== '' && !part.startsWith('.') && !part.endsWith('.lock'));
 }
 
-export function isSha(sha: string): boolean {
+function isSha(sha: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(sha);
 }
 

@@ -4,7 +4,7 @@ import { annotateLog, mergeAnnotations } from './annotate.ts';
 import { readJunit } from './junit.ts';
 import { type PlacesOptions, placesOf } from './places.ts';
 
-export { annotate, maxAnnotations, mergeAnnotations } from './annotate.ts';
+export { annotate, maxAnnotations } from './annotate.ts';
 export { cutBytes, failingPart } from './failing-part.ts';
 export { cleanTerminal, stripAnsi } from './terminal.ts';
 
