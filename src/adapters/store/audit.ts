@@ -4,11 +4,9 @@ import type { Database } from './schema.ts';
 /** Records are only ever added. */
 export function auditStore(db: Database, newId: () => string): AuditStore {
   return {
-    async append(record) {
-      await db
-        .insertInto('audit')
-        .values({ id: newId(), ...record })
-        .execute();
+    async append({ at, actor, action, repository, subject, decision, reason }) {
+      const row = { id: newId(), at, actor, action, repository, subject, decision, reason };
+      await db.insertInto('audit').values(row).execute();
     },
 
     async list(repository, limit) {
