@@ -28,7 +28,7 @@ const EVENTS = ['check_run', 'check_suite', 'create', 'delete', 'issue_comment',
 export function registerApp(world: World, options: AppOptions): App {
   const privateKey =
     options.privateKey ??
-    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
+    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs1', format: 'pem' });
   const name = options.name ?? 'slipway';
   const slug = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
   const app: App = {

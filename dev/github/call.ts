@@ -60,7 +60,7 @@ export function paged<T>(call: Call, items: readonly T[]): { page: T[]; headers:
   const last = Math.max(1, Math.ceil(items.length / size));
   const link = (page: number, rel: string): string => {
     const query = new URLSearchParams({ ...(call.query as Record<string, string>), page: String(page) });
-    return `<${call.url}?${query}>; rel="${rel}"`;
+    return `<${call.url}?${query.toString()}>; rel="${rel}"`;
   };
   const links = [
     ...(number > 1 ? [link(number - 1, 'prev'), link(1, 'first')] : []),

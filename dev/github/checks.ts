@@ -12,7 +12,7 @@ export function suiteFor(world: World, repo: Repo, app: App, headSha: string, he
   return suite;
 }
 
-export function runsOf(repo: Repo, suite: CheckSuite): CheckRun[] {
+function runsOf(repo: Repo, suite: CheckSuite): CheckRun[] {
   return [...repo.runs.values()].filter((run) => run.suite.id === suite.id);
 }
 
@@ -22,7 +22,7 @@ export function latest(runs: readonly CheckRun[]): CheckRun[] {
 }
 
 /** A suite's state is the state of its newest runs together. */
-export function suiteState(
+function suiteState(
   repo: Repo,
   suite: CheckSuite,
 ): { readonly status: string; readonly conclusion: string | null } {

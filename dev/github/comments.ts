@@ -3,7 +3,7 @@ import { nodeId, simpleUser } from './views.ts';
 import { isoTime } from './world.ts';
 import type { App, Body, Comment, Reaction, Repo, User, World } from './world.ts';
 
-export const REACTIONS = ['+1', '-1', 'laugh', 'confused', 'heart', 'hooray', 'rocket', 'eyes'];
+const REACTIONS = ['+1', '-1', 'laugh', 'confused', 'heart', 'hooray', 'rocket', 'eyes'];
 
 /** Writes a comment and tells the Apps, the one that wrote it too. */
 export function addComment(hub: Hub, repo: Repo, number: number, user: User, app: App | null, body: string): Comment {
@@ -67,7 +67,16 @@ function issueView(world: World, repo: Repo, number: number): Body {
   const { id, title, body, state, user, html_url, diff_url, patch_url, created_at, updated_at, closed_at } = view;
   const api = `${world.url}/api/v3/repos/${repo.fullName}/issues/${number}`;
   return {
-    ...{ id, number, title, body, state, user, html_url, created_at, updated_at, closed_at },
+    id,
+    number,
+    title,
+    body,
+    state,
+    user,
+    html_url,
+    created_at,
+    updated_at,
+    closed_at,
     node_id: nodeId('PR', pull.id),
     url: api,
     repository_url: `${world.url}/api/v3/repos/${repo.fullName}`,

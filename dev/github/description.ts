@@ -54,8 +54,8 @@ const routes = OPERATIONS.map((name) => ({ name, pattern: pattern(name) })).sort
 
 function withFormats(made: Ajv): Ajv {
   (addFormats as unknown as (ajv: Ajv) => void)(made);
-  // GitHub's addresses are often templates, such as .../git/refs{/sha}.
-  made.addFormat('uri', (text: string) => URL.canParse(text));
+  // GitHub's addresses are often templates, such as .../git/refs{/sha}, or empty, as log_url is by default.
+  made.addFormat('uri', (text: string) => text === '' || URL.canParse(text));
   // What stands in a commit as an address need not be one.
   made.addFormat('email', true);
   return made;

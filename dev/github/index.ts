@@ -7,7 +7,7 @@ import { Limits } from './limits.ts';
 import { People } from './people.ts';
 import { Webhooks } from './webhooks.ts';
 import { World } from './world.ts';
-import type { App, CheckRun, Comment, Deployment, Installation, Repo } from './world.ts';
+import type { App, CheckRun, Comment, Deployment, Installation, Repo, Violation } from './world.ts';
 
 export interface GitHubOptions {
   /** 0 or absent: a free one. */
@@ -23,6 +23,8 @@ export interface GitHub {
   /** `127.0.0.1:PORT`, for GHE_HOST. */
   readonly host: string;
   readonly world: World;
+  /** What the real GitHub would not have taken, or sent; a run in which all is well leaves it empty. */
+  readonly violations: readonly Violation[];
   readonly webhooks: Webhooks;
   readonly limits: Limits;
   /** What people do. */
@@ -62,6 +64,7 @@ export async function startGitHub(options: GitHubOptions): Promise<GitHub> {
     url: world.url,
     host,
     world,
+    violations: world.violations,
     webhooks,
     limits,
     people: new People(hub),

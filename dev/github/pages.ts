@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { html } from 'hono/html';
 import { latest } from './checks.ts';
-import { log, refs } from './git.ts';
+import { git, refs, show } from './git.ts';
 import { type Html, sendPage } from './layout.ts';
 import { serveInstall, serveNewApp } from './manifest.ts';
 import type { Hub } from './pulls.ts';
@@ -35,7 +35,8 @@ function repositories(world: World): Html {
 
 async function repository(repo: Repo): Promise<Html> {
   const names = [...(await refs(repo.path)).keys()].filter((ref) => /^refs\/(heads|tags)\//.test(ref));
-  const commits = names.length > 0 ? await log(repo.path, ['--all'], MOST_COMMITS).catch(() => []) : [];
+  const shas = await git(repo.path, 'rev-list', '--all', `--max-count=${MOST_COMMITS}`);
+  const commits = await show(repo.path, shas.split('\n').filter(Boolean));
   return html`<p class="dim">${names.map((ref) => ref.replace(/^refs\/(heads|tags)\//, '')).join(', ')}</p>
     <h2>Pull requests</h2>
     <ul>

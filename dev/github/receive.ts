@@ -59,7 +59,7 @@ async function announcePush(
       ? [head, ...(known.length > 0 ? ['--not', ...known] : [])]
       : [`${before}..${head}`]
     : [];
-  const commits = head ? (await revisions(repo, range)).reverse() : [];
+  const commits = head ? (await revisions(repo, range)).toReversed() : [];
   const [headCommit] = head ? await log(repo.path, [head], 1) : [];
   const forced = !created && !deleted && !(await isAncestor(repo, before, after));
   webhooks.repository(repo, 'push', null, sender, {

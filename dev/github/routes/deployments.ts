@@ -133,7 +133,7 @@ function find({ repo, params }: RepoCall): Deployment {
 /** Newest first. */
 function list(call: RepoCall): Answer {
   const { query, repo, world } = call;
-  const found = [...repo.deployments.values()].reverse().filter((deployment) =>
+  const found = [...repo.deployments.values()].toReversed().filter((deployment) =>
     (['sha', 'ref', 'task', 'environment'] as const).every((field) => {
       const asked = (query[field] ?? 'none') as string | null;
       return asked === 'none' || asked === null || deployment[field] === asked;
@@ -145,7 +145,7 @@ function list(call: RepoCall): Answer {
 
 function statuses(call: RepoCall): Answer {
   const deployment = find(call);
-  const { page, headers } = paged(call, [...deployment.statuses].reverse());
+  const { page, headers } = paged(call, [...deployment.statuses].toReversed());
   return { status: 200, body: page.map((status) => statusView(call.world, call.repo, deployment, status)), headers };
 }
 

@@ -93,7 +93,7 @@ async function compare(call: RepoCall): Promise<Answer> {
   if (!meeting) throw new Refusal(404, `No common ancestor between ${baseName} and ${headName}.`);
   const ahead = Number(await git(path, 'rev-list', '--count', `${base}..${head}`));
   const behind = Number(await git(path, 'rev-list', '--count', `${head}..${base}`));
-  const commits = (await log(path, [`${base}..${head}`], MOST_COMMITS)).reverse();
+  const commits = (await log(path, [`${base}..${head}`], MOST_COMMITS)).toReversed();
   const [baseCommit] = await log(path, [base], 1);
   const [mergeBase] = await log(path, [meeting], 1);
   const files = await changes(path, meeting, head);

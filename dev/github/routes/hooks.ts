@@ -27,7 +27,7 @@ function list(call: Call): Answer {
   const last = page.at(-1);
   const query = new URLSearchParams({ per_page: String(size), ...(status && { status }), cursor: `v1_${last?.id}` });
   const headers: Record<string, string> =
-    last && found.length > size ? { link: `<${call.url}?${query}>; rel="next"` } : {};
+    last && found.length > size ? { link: `<${call.url}?${query.toString()}>; rel="next"` } : {};
   return { status: 200, body: page.map(item), headers };
 }
 

@@ -27,7 +27,7 @@ async function get(call: RepoCall): Promise<Answer> {
 function list(call: RepoCall): Answer {
   const { query, repo, world } = call;
   const state = String(query['state'] ?? 'open');
-  const found = [...repo.pulls.values()].reverse().filter((pull) => {
+  const found = [...repo.pulls.values()].toReversed().filter((pull) => {
     const label = `${pull.head.repo.owner.login}:${pull.head.ref}`;
     return (
       (state === 'all' || pull.state === state) &&
@@ -36,14 +36,14 @@ function list(call: RepoCall): Answer {
       (query['base'] === undefined || pull.base.ref === query['base'])
     );
   });
-  if (query['direction'] === 'asc') found.reverse();
-  const { page, headers } = paged(call, found);
+  const ordered = query['direction'] === 'asc' ? found.toReversed() : found;
+  const { page, headers } = paged(call, ordered);
   return { status: 200, body: page.map((pull) => simplePull(world, repo, pull)), headers };
 }
 
 async function commits(call: RepoCall): Promise<Answer> {
   const pull = find(call);
-  const found = (await log(call.repo.path, [`${pull.base.sha}..${pull.head.sha}`], MOST_COMMITS)).reverse();
+  const found = (await log(call.repo.path, [`${pull.base.sha}..${pull.head.sha}`], MOST_COMMITS)).toReversed();
   const { page, headers } = paged(call, found);
   return { status: 200, body: page.map((commit) => commitView(call, commit)), headers };
 }

@@ -31,7 +31,12 @@ async function create(call: RepoCall): Promise<Answer> {
   }
   const creator = appOf(call).bot;
   const status: CommitStatus = {
-    ...{ id: world.id(), sha, context, state: String(body['state']), description, creator },
+    id: world.id(),
+    sha,
+    context,
+    state: String(body['state']),
+    description,
+    creator,
     targetUrl: (body['target_url'] ?? null) as string | null,
     createdAt: Date.now(),
   };
