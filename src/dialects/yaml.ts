@@ -125,7 +125,7 @@ function read(
     at: (path) => ofNode(nodeAt(document, path)),
     atKey(path) {
       const parent = resolved(document, nodeAt(document, path.slice(0, -1)));
-      const pair = isMap(parent) ? parent.items.find((item) => keyOf(item) === String(path.at(-1))) : undefined;
+      const pair = isMap(parent) ? parent.items.findLast((item) => keyOf(item) === String(path.at(-1))) : undefined;
       return ofNode((pair?.key as Node | undefined) ?? nodeAt(document, path));
     },
     within(path, offset) {
@@ -148,7 +148,8 @@ function nodeAt(document: Document.Parsed, path: Path): Node | null {
     const parent: Node | null = resolved(document, node);
     let next: Node | null = null;
     if (isMap(parent)) {
-      const pair = parent.items.find((item) => keyOf(item) === String(step));
+      // Of keys that are there twice the last counts, as in the value.
+      const pair = parent.items.findLast((item) => keyOf(item) === String(step));
       next = (pair?.value as Node | null | undefined) ?? (pair?.key as Node | undefined) ?? null;
     } else if (isSeq(parent)) {
       next = (parent.items[Number(step)] as Node | undefined) ?? null;

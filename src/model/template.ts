@@ -28,7 +28,7 @@ export function parseTemplate(text: string, contexts: readonly string[]): Templa
     if (open < 0) break;
     const close = endOf(text, open + 3);
     if (close < 0) {
-      problems.push({ message: 'The expression that starts with ${{ never ends.', offset: open });
+      problems.push({ message: 'The expression that starts here never ends: }} is missing.', offset: open });
       break;
     }
     const expression = parseExpression(text.slice(open + 3, close), contexts);

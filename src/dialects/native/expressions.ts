@@ -45,7 +45,7 @@ export function checkTemplate(
           'bad-context',
           report.yaml.within(path, read.offset),
           `${show(path)} can't use "${context}".`,
-          instead(read, contexts),
+          instead(path, read, contexts),
         );
     }
   }
@@ -96,7 +96,7 @@ function checkRead(report: Report, path: Path, read: Read, scope: Scope | null):
   }
 }
 
-function instead(read: Read, contexts: readonly string[]): string {
+function instead(path: Path, read: Read, contexts: readonly string[]): string {
   const variables: Record<string, string> = {
     branch: 'BRANCH',
     tag: 'TAG',
@@ -108,7 +108,7 @@ function instead(read: Read, contexts: readonly string[]): string {
   };
   const [context, key = ''] = read.path;
   const name = Object.hasOwn(variables, key) ? variables[key] : undefined;
-  if (context === 'event' && contexts.includes('matrix') && name) {
+  if (context === 'event' && path[2] === 'run' && name) {
     return `Use the variable "$SLIPWAY_${name}" in the commands: a branch may be called anything, and a variable is never run.`;
   }
   return contexts.length === 0 ? 'Write it out.' : `Only ${contexts.join(' and ')} can be used there.`;

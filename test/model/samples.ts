@@ -1,0 +1,72 @@
+import type { Outcome } from '#src/model/outcome.ts';
+import type { PlannedJob } from '#src/model/plan.ts';
+import type { Repository } from '#src/model/repository.ts';
+import type { Job, Run } from '#src/model/run.ts';
+
+export const repository: Repository = {
+  id: 1,
+  owner: 'acme',
+  name: 'shop',
+  defaultBranch: 'main',
+  private: true,
+  cloneUrl: 'https://github.com/acme/shop.git',
+  installationId: 2,
+};
+
+export const sha = 'c0ffee'.padEnd(40, '0');
+
+export function runOf(trigger: Run['trigger']): Run {
+  return {
+    id: 'run1',
+    repository,
+    trigger,
+    state: 'running',
+    outcome: null,
+    diagnostics: [],
+    pipelineFile: 'slipway.yml',
+    pullRequest: null,
+    createdAt: 0,
+    startedAt: 0,
+    finishedAt: null,
+  };
+}
+
+/** A job that waits, or has ended with the outcome. */
+export function jobOf(key: string, plan: Partial<PlannedJob> = {}, outcome: Outcome | null = null): Job {
+  return {
+    id: `id-${key}`,
+    runId: 'run1',
+    plan: {
+      key,
+      id: key,
+      needs: [],
+      if: null,
+      matrix: {},
+      skip: null,
+      continueOnError: false,
+      timeoutMinutes: 60,
+      work: {
+        kind: 'script',
+        image: 'x',
+        steps: [],
+        env: {},
+        workdir: null,
+        shell: 'sh',
+        services: [],
+        artifacts: [],
+        reports: { junit: [] },
+      },
+      ...plan,
+    },
+    state: outcome ? 'completed' : 'waiting',
+    outcome,
+    attempt: 1,
+    steps: [],
+    annotations: [],
+    tests: null,
+    progress: null,
+    queuedAt: null,
+    startedAt: null,
+    finishedAt: null,
+  };
+}
