@@ -1,6 +1,6 @@
 import { html, raw } from 'hono/html';
 import type { Job, Run, Step } from '#src/model/run.ts';
-import { formatDuration, reasonFor, statusOf } from './format.ts';
+import { formatDuration, reasonFor, type Status, statusOf } from './format.ts';
 import { type Html, pill, took } from './layout.ts';
 import { type Line, type Section, sectionOf, type Tail } from './log-lines.ts';
 import { provenance } from './page-parts.ts';
@@ -48,19 +48,24 @@ export function stepsOf(job: Job): readonly Step[] {
   }));
 }
 
-/** The line that a step's part of the log folds behind. */
-export function stepSummary(step: Step): Html {
-  const failed = step.exitCode !== null && step.exitCode !== 0;
-  const look = { pending: 'still', running: 'active', completed: failed ? 'bad' : 'good' }[step.state];
-  const text = {
-    pending: 'not started',
-    running: 'running',
-    completed: failed ? `exit code ${step.exitCode}` : 'done',
-  };
+/** The line that a step's part of the log folds behind. `over`: the job is, so what hasn't ended never will. */
+export function stepSummary(step: Step, over: boolean): Html {
+  const { look, text } = stepStatus(step, over);
   const time =
     step.startedAt !== null && step.finishedAt !== null ? formatDuration(step.finishedAt - step.startedAt) : '';
   return html`<span class="mark ${look}" aria-hidden="true"></span><span class="name">${step.name}</span>
-<span class="note">${text[step.state]}${time && ` · ${time}`}</span>`;
+<span class="note">${text}${time && ` · ${time}`}</span>`;
+}
+
+function stepStatus(step: Step, over: boolean): Status {
+  switch (step.state) {
+    case 'pending':
+      return { look: 'still', text: over ? 'not run' : 'not started' };
+    case 'running':
+      return over ? { look: 'bad', text: 'stopped' } : { look: 'active', text: 'running' };
+    case 'completed':
+      return step.exitCode ? { look: 'bad', text: `exit code ${step.exitCode}` } : { look: 'good', text: 'done' };
+  }
 }
 
 /** The log, folded by step. A step that went well is closed once the job is over. */
@@ -83,7 +88,7 @@ export function logView(job: Job, steps: readonly Step[], tail: Tail): Html {
     html`<span class="mark still" aria-hidden="true"></span><span class="name">${text}</span>`;
   const over = job.state === 'completed';
   return html`${part('before', simple(only ? 'Log' : 'Preparation'), only || !over)}
-${steps.map((step) => part(step.index, stepSummary(step), !over || !(step.state === 'completed' && step.exitCode === 0)))}
+${steps.map((step) => part(step.index, stepSummary(step, over), !over || (step.state !== 'pending' && step.exitCode !== 0)))}
 ${part('after', simple('Afterwards'), !over)}`;
 }
 

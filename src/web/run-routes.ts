@@ -114,7 +114,10 @@ ${logView(job, steps, tail)}
     const state = async (current: Job) => ({
       live: String(await jobHead((await store.runs.get(run.id)) ?? run, current, links, clock.now())),
       steps: await Promise.all(
-        stepsOf(current).map(async (step) => ({ section: step.index, html: String(await stepSummary(step)) })),
+        stepsOf(current).map(async (step) => ({
+          section: step.index,
+          html: String(await stepSummary(step, current.state === 'completed')),
+        })),
       ),
     });
     const stream = openEventStream(request, response);

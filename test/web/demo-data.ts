@@ -4,8 +4,7 @@ import { planned, repositoryNamed } from '#test/contracts/store-fixtures.ts';
 import type { Site } from './site.ts';
 
 /** Runs that look like real ones. Times count back from now. */
-
-export const acme = repositoryNamed('acme/shop', 4_294_967_301);
+const acme = repositoryNamed('acme/shop', 4_294_967_301);
 
 const esc = '\x1b';
 const steps = ['npm ci', 'npm run lint', 'npm test'];
