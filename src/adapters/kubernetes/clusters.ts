@@ -32,8 +32,8 @@ export function openClusters(options: ClustersOptions): Cluster {
     );
   };
   return {
-    inspect: (target, signal) => inspect(find(target), target, signal),
-    setImage: (target, image, signal) => setImage(find(target), target, image, signal),
+    inspect: async (target, signal) => inspect(find(target), target, signal),
+    setImage: async (target, image, signal) => setImage(find(target), target, image, signal),
     observe: (target, signal) => observed(() => find(target), target, signal),
     async lastLines(target, lines, signal) {
       const at = find(target);

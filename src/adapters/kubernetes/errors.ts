@@ -86,12 +86,17 @@ function isCertificateError(error: Error): boolean {
 function networkCode(error: Error): string | null {
   if (error.name === 'TimeoutError') return 'no answer within 30 s';
   const { cause } = error;
-  if (cause instanceof AggregateError && cause.errors[0] instanceof Error)
-    return codeOf(cause.errors[0]) ?? codeOf(cause);
-  if (cause instanceof Error) return codeOf(cause) ?? cause.message;
-  return codeOf(error);
+  if (cause === undefined) return codeOf(error);
+  const first = hasErrors(cause) ? cause.errors[0] : cause;
+  return codeOf(first) ?? codeOf(cause) ?? String(first);
 }
 
-function codeOf(error: Error): string | null {
-  return 'code' in error && typeof error.code === 'string' ? error.code : null;
+/** Node tries each address of a host and puts what came of it into one error. */
+function hasErrors(error: unknown): error is { readonly errors: readonly unknown[] } {
+  return typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors);
+}
+
+function codeOf(error: unknown): string | null {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return null;
+  return typeof error.code === 'string' ? error.code : null;
 }

@@ -1,0 +1,163 @@
+/** Kubernetes objects as the stand-in keeps them: JSON, with counters that are zero left out. */
+export interface Meta {
+  name: string;
+  namespace: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  generateName?: string;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  ownerReferences?: OwnerReference[];
+}
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller: boolean;
+  blockOwnerDeletion: boolean;
+}
+
+export interface Thing {
+  kind: string;
+  apiVersion: string;
+  metadata: Meta;
+}
+
+export interface Condition {
+  type: string;
+  status: string;
+  lastUpdateTime?: string;
+  lastTransitionTime?: string;
+  reason?: string;
+  message?: string;
+}
+
+export interface Container {
+  name: string;
+  image: string;
+  [key: string]: unknown;
+}
+
+export interface Template {
+  metadata?: { labels?: Record<string, string>; [key: string]: unknown };
+  spec: { containers: Container[]; initContainers?: Container[]; [key: string]: unknown };
+}
+
+/** Deployment, ReplicaSet, StatefulSet and DaemonSet. */
+export interface Workload extends Thing {
+  spec: {
+    replicas?: number;
+    paused?: boolean;
+    selector: { matchLabels: Record<string, string> };
+    template: Template;
+    strategy?: { type?: string; rollingUpdate?: { maxSurge?: number | string; maxUnavailable?: number | string } };
+    updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } };
+    progressDeadlineSeconds?: number;
+    [key: string]: unknown;
+  };
+  status?: Status;
+}
+
+export interface Status {
+  observedGeneration?: number | undefined;
+  replicas?: number | undefined;
+  fullyLabeledReplicas?: number | undefined;
+  updatedReplicas?: number | undefined;
+  readyReplicas?: number | undefined;
+  availableReplicas?: number | undefined;
+  unavailableReplicas?: number | undefined;
+  currentReplicas?: number | undefined;
+  currentRevision?: string | undefined;
+  updateRevision?: string | undefined;
+  currentNumberScheduled?: number | undefined;
+  desiredNumberScheduled?: number | undefined;
+  updatedNumberScheduled?: number | undefined;
+  numberReady?: number | undefined;
+  numberAvailable?: number | undefined;
+  numberMisscheduled?: number | undefined;
+  conditions?: Condition[] | undefined;
+}
+
+export interface Pod extends Thing {
+  spec: Template['spec'];
+  status: { phase: string; conditions: Condition[]; containerStatuses?: ContainerStatus[] };
+}
+
+export interface ContainerStatus {
+  name: string;
+  state: ContainerState;
+  lastState: ContainerState;
+  ready: boolean;
+  restartCount: number;
+  image: string;
+  imageID: string;
+  started: boolean;
+}
+
+export interface ContainerState {
+  waiting?: { reason: string; message?: string };
+  running?: { startedAt: string };
+  terminated?: { reason: string; exitCode: number; startedAt: string; finishedAt: string };
+}
+
+export interface ClusterEvent extends Thing {
+  involvedObject: { kind: string; namespace: string; name: string; uid: string; fieldPath?: string };
+  reason: string;
+  message: string;
+  type: 'Normal' | 'Warning';
+  count: number;
+  firstTimestamp: string;
+  lastTimestamp: string;
+}
+
+export interface Quota extends Thing {
+  spec: { hard: { pods: string } };
+}
+
+/** What each resource that the stand-in knows consists of. */
+export interface Kinds {
+  deployments: Workload;
+  replicasets: Workload;
+  statefulsets: Workload;
+  daemonsets: Workload;
+  pods: Pod;
+  events: ClusterEvent;
+  resourcequotas: Quota;
+}
+
+export type Resource = keyof Kinds;
+
+/** API group, kind and singular of each resource that the stand-in knows. */
+export const resources: Readonly<Record<Resource, { readonly group: '' | 'apps'; readonly kind: string }>> = {
+  deployments: { group: 'apps', kind: 'Deployment' },
+  replicasets: { group: 'apps', kind: 'ReplicaSet' },
+  statefulsets: { group: 'apps', kind: 'StatefulSet' },
+  daemonsets: { group: 'apps', kind: 'DaemonSet' },
+  pods: { group: '', kind: 'Pod' },
+  events: { group: '', kind: 'Event' },
+  resourcequotas: { group: '', kind: 'ResourceQuota' },
+};
+
+export function isResource(name: string): name is Resource {
+  return Object.hasOwn(resources, name);
+}
+
+export function ownerOf(owner: Thing): OwnerReference {
+  const { kind, apiVersion, metadata } = owner;
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true, blockOwnerDeletion: true };
+}
+
+/** 0 -> undefined: the API leaves counters out that are zero. */
+export function count(value: number): number | undefined {
+  return value === 0 ? undefined : value;
+}
+
+/** Seconds only, as Kubernetes writes times. */
+export function timestamp(at = Date.now()): string {
+  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
+}
