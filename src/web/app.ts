@@ -4,7 +4,7 @@ import type { Store } from '#src/engine/store.ts';
 import { loadAssets } from './assets.ts';
 import { badgeState, badgeSvg } from './badge.ts';
 import type { Changes } from './changes.ts';
-import { type Checks, readiness } from './health.ts';
+import { type Checks, createReadiness } from './health.ts';
 import { closedBody, homeBody, signInBody, signOutForm } from './home-page.ts';
 import { message, page } from './layout.ts';
 import { createOperator } from './operator.ts';
@@ -51,8 +51,9 @@ export function webApp(parts: WebParts): Express {
     response.set('Cache-Control', 'no-store').json({ status: 'alive', version: parts.version });
   });
 
+  const askReady = createReadiness(parts.checks, checkDeadline, clock);
   app.get('/readyz', async (request, response) => {
-    const { ready, checks, errors } = await readiness(parts.checks, checkDeadline);
+    const { ready, checks, errors } = await askReady();
     const answer = operator.isSignedIn(request) ? { ready, checks, errors } : { ready, checks };
     response
       .status(ready ? 200 : 503)

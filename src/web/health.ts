@@ -1,3 +1,5 @@
+import type { Clock } from '#src/engine/ports.ts';
+
 /** Name of a part that the server needs, and how to ask whether it works: rejects if it doesn't. */
 export type Checks = Readonly<Record<string, () => Promise<void>>>;
 
@@ -6,6 +8,19 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, 'ok' | 'failed' | 'timed out'>>;
   /** Why checks failed. May name hosts and paths: for the operator's eyes. */
   readonly errors: Readonly<Record<string, string>>;
+}
+
+/** How long an answer is good for, in milliseconds: anybody may ask, and GitHub counts what it is asked. */
+const freshFor = 2_000;
+
+/** Answers /readyz: those who ask at the same time, or shortly after, share one answer. */
+export function createReadiness(checks: Checks, deadline: number, clock: Clock): () => Promise<Readiness> {
+  let last: { readonly at: number; readonly answer: Promise<Readiness> } | null = null;
+  return () => {
+    const now = clock.now();
+    if (!last || now - last.at >= freshFor) last = { at: now, answer: readiness(checks, deadline) };
+    return last.answer;
+  };
 }
 
 /** Asks all checks at once; each has `deadline` milliseconds. */

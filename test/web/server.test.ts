@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
-import { readiness } from '#src/web/health.ts';
+import { createReadiness, readiness } from '#src/web/health.ts';
 import { createSigner } from '#src/web/signer.ts';
 import { openSite, operatorToken } from './site.ts';
 
@@ -32,6 +32,20 @@ describe('health', () => {
       200,
       { ready: true, checks: { database: 'ok', docker: 'ok' } },
     ]);
+  });
+
+  it('asks the parts once for many who ask, and again after a while', async () => {
+    let asked = 0;
+    let now = 1_000;
+    const check = async () => {
+      asked += 1;
+    };
+    const ask = createReadiness({ github: check }, 1_000, { now: () => now });
+    await Promise.all([ask(), ask(), ask()]);
+    expect(asked).toBe(1);
+    now += 2_000;
+    await ask();
+    expect(asked).toBe(2);
   });
 
   it("doesn't wait for a part that doesn't answer", async () => {

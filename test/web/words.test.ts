@@ -82,8 +82,8 @@ describe('a step', () => {
     [step(pending), false, 'not started'],
     [step(pending), true, 'not run'],
   ])('says how it stands', async (one, over, text) => {
-    const summary = await stepSummary(one, over);
-    expect(`${summary}`).toContain(`<span class="note">${text}</span>`);
-    expect(`${summary}`).toContain('&lt;b&gt;');
+    const summary = (await stepSummary(one, over)).toString();
+    expect(summary).toContain(`<span class="note">${text}</span>`);
+    expect(summary).toContain('&lt;b&gt;');
   });
 });
