@@ -70,11 +70,11 @@ export interface RunStore {
     readonly before?: string;
     readonly limit: number;
   }): Promise<readonly Run[]>;
-  /** Newest run with this head commit that isn't a deploy run, or null. */
-  ofCommit(repositoryId: number, sha: string): Promise<Run | null>;
-  /** Newest run for the branch by a push (or a pull request from it, if there is no push), for badges. `repository` is `owner/name`. */
+  /** Runs of this head commit, newest first. */
+  ofCommit(repositoryId: number, sha: string): Promise<readonly Run[]>;
+  /** Newest run of the branch's commits, by a push or by a pull request from it (not from a fork), for badges. `repository` is `owner/name`. */
   ofBranch(repository: string, branch: string): Promise<Run | null>;
-  /** Newest run of the pull request (by number), or null. */
+  /** Newest run of the pull request (by number) that isn't a deploy run, or null. */
   ofPullRequest(repositoryId: number, number: number): Promise<Run | null>;
   setPullRequest(id: string, number: number): Promise<void>;
   /** Stores the plan: makes the jobs (state waiting) and sets the run running, in one transaction. Nothing happens if it was planned before. */
@@ -106,9 +106,12 @@ export interface RunStore {
       readonly at: number;
     },
   ): Promise<void>;
-  /** Archive of the newest successful job with this key for the commit, or null. */
-  artifacts(repositoryId: number, sha: string, key: string): Promise<ArchiveRef | null>;
-  /** completed -> waiting with attempt + 1, steps and outcome cleared, for these jobs; the run is running again. One transaction. */
+  /** Archive that the job left in its last attempt, or null. */
+  artifacts(jobId: string): Promise<ArchiveRef | null>;
+  /**
+   * completed -> waiting with attempt + 1, steps and outcome cleared, for these jobs; the run is running again. A completed
+   * run that has no jobs is pending again. One transaction.
+   */
   restart(runId: string, jobIds: readonly string[], at: number): Promise<void>;
   /** running -> queued with attempt + 1, for jobs whose worker is gone. Returns the jobs. */
   requeue(worker: string | null): Promise<readonly Job[]>;
@@ -153,7 +156,7 @@ export interface DeploymentStore {
   ofJob(jobId: string): Promise<DeploymentRecord | null>;
   /** Newest first. */
   list(repositoryId: number, environment: string | null, limit: number): Promise<readonly DeploymentRecord[]>;
-  /** The last that succeeded before `before` (an id), or null. */
+  /** The last that succeeded before `before` (an id), also if it is inactive by now, or null. */
   lastHealthy(repositoryId: number, environment: string, before: string | null): Promise<DeploymentRecord | null>;
 }
 
