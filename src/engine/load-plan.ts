@@ -9,6 +9,7 @@ import type { Run } from '#src/model/run.ts';
 import { matchingEnvironments } from '#src/planner/deploy.ts';
 import { plan } from '#src/planner/plan.ts';
 import { outcomeOf } from './errors.ts';
+import { trustedRuns } from './inputs.ts';
 import type { Parts } from './parts.ts';
 import type { Commit } from './ports.ts';
 
@@ -146,11 +147,11 @@ async function pipelineAt(
 async function doneJobs(parts: Parts, run: Run): Promise<ReadonlySet<string>> {
   const done = new Set<string>();
   if (run.trigger.kind !== 'deploy') return done;
-  const earlier = await parts.store.runs.ofCommit(run.repository.id, run.trigger.sha);
-  const view = earlier === null ? null : await parts.store.runs.view(earlier.id);
-  for (const { plan: job, outcome } of view?.jobs ?? []) {
-    if (job.work.kind === 'script' && outcome?.kind === 'success') done.add(job.key);
-    if (job.work.kind === 'image' && (await isBuilt(parts, run, job))) done.add(job.key);
+  for (const view of await trustedRuns(parts, run)) {
+    for (const { plan: job, outcome } of view.jobs) {
+      if (job.work.kind === 'script' && outcome?.kind === 'success') done.add(job.key);
+      if (job.work.kind === 'image' && (await isBuilt(parts, run, job))) done.add(job.key);
+    }
   }
   return done;
 }

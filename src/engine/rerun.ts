@@ -28,13 +28,21 @@ export async function pressed(parts: Parts, event: ButtonEvent, wake: Wake): Pro
   return await restart(parts, job.runId, view.jobs.filter(failed), wake);
 }
 
+/** All failed jobs of every run of the commit; if none failed, all jobs of the newest run. */
 async function rerunCommit(parts: Parts, repositoryId: number, sha: string, wake: Wake): Promise<string> {
-  const run = await parts.store.runs.ofCommit(repositoryId, sha);
-  if (run === null) return 'No run is known for this commit.';
-  const view = await parts.store.runs.view(run.id);
-  const jobs = view?.jobs ?? [];
-  const chosen = jobs.filter(failed);
-  return await restart(parts, run.id, chosen.length > 0 ? chosen : jobs.filter((job) => job.plan.skip === null), wake);
+  const [newest, ...others] = await parts.store.runs.ofCommit(repositoryId, sha);
+  if (newest === undefined) return 'No run is known for this commit.';
+  const answers: string[] = [];
+  for (const run of [newest, ...others]) {
+    const view = await parts.store.runs.view(run.id);
+    const chosen = (view?.jobs ?? []).filter(failed);
+    const unplanned = view?.jobs.length === 0 && run.state === 'completed';
+    if (chosen.length > 0 || unplanned) answers.push(await restart(parts, run.id, chosen, wake));
+  }
+  if (answers.length > 0) return answers.join(' ');
+  const view = await parts.store.runs.view(newest.id);
+  const all = (view?.jobs ?? []).filter((job) => job.plan.skip === null && job.plan.work.kind !== 'deploy');
+  return await restart(parts, newest.id, all, wake);
 }
 
 function failed(job: Job): boolean {

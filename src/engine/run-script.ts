@@ -15,7 +15,7 @@ export async function runScript(
   work: ScriptWork,
   signal: AbortSignal,
 ): Promise<Completion> {
-  const annotator = createAnnotator();
+  const annotator = createAnnotator(work.workdir === null ? {} : { workdir: work.workdir });
   // The checkout runs while the container starts; whoever awaits it first sees its error.
   const tree = parts.source.tree(run.repository, { sha: run.trigger.sha, ref: run.trigger.ref }, signal);
   tree.catch(() => {});

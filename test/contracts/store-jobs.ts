@@ -86,20 +86,30 @@ export function jobsContract(current: () => Store): void {
     expect(await runs.job(b)).toMatchObject({ state: 'completed', annotations: [], tests: null, startedAt: null });
   });
 
-  it('finds the archive of the newest successful job of a commit', async () => {
+  it('keeps the archive that a job left', async () => {
     const { runs } = current();
-    for (const [branch, kind, ref, at] of [
-      ['one', 'success', 'first', 4000],
-      ['two', 'success', 'second', 5000],
-      ['three', 'failure', 'third', 6000],
-    ] as const) {
-      const { jobs } = await plannedRun(current(), push(sha, branch), [planned('test')]);
-      await runs.complete(jobs[0] ?? '', { outcome: { kind, reason: '' }, artifacts: ref, at });
-    }
-    expect(await runs.artifacts(shop.id, sha, 'test')).toBe('second');
-    expect(await runs.artifacts(shop.id, sha, 'lint')).toBeNull();
-    expect(await runs.artifacts(shop.id, 'b'.repeat(40), 'test')).toBeNull();
-    expect(await runs.artifacts(1, sha, 'test')).toBeNull();
+    const { jobs } = await plannedRun(current(), push(sha), [planned('a'), planned('b')]);
+    const [a = '', b = ''] = jobs;
+    await runs.complete(a, { outcome: { kind: 'success' }, artifacts: 'ref', at: 4000 });
+    await runs.complete(b, { outcome: { kind: 'success' }, at: 4000 });
+    expect(await runs.artifacts(a)).toBe('ref');
+    expect(await runs.artifacts(b)).toBeNull();
+    expect(await runs.artifacts('nothing')).toBeNull();
+  });
+
+  it('plans a completed run without jobs anew', async () => {
+    const { runs } = current();
+    const { run } = await runs.create({ repository: shop, trigger: push(sha), pullRequest: null, at: 1000 });
+    await runs.restart(run.id, [], 2000);
+    await runs.finish(run.id, { kind: 'broken', reason: 'GitHub is down.' }, [], 3000);
+    await runs.restart(run.id, [], 4000);
+    expect(await runs.get(run.id)).toMatchObject({ state: 'pending', outcome: null, finishedAt: null });
+    expect(await runs.unfinished()).toContain(run.id);
+
+    const planned1 = await plannedRun(current(), push(sha, 'other'), [planned('a')]);
+    await runs.finish(planned1.id, { kind: 'success' }, [], 3000);
+    await runs.restart(planned1.id, [], 4000);
+    expect((await runs.get(planned1.id))?.state).toBe('completed');
   });
 
   it('starts completed jobs over, and the run with them', async () => {

@@ -134,14 +134,18 @@ function runsContract(current: () => Store, reopen: () => Promise<Store>): void 
   it('finds the newest run of a commit, a branch and a pull request', async () => {
     const sha = 'a'.repeat(40);
     const { runs } = current();
-    await create(push(sha));
+    const pushed = await create(push(sha));
     const tag = await create({ kind: 'tag', tag: 'v1', sha, ref: 'refs/tags/v1', actor: 'ada', title: 'x' });
     const fork = await create(pullRequest('f'.repeat(40), 9, 'main', true), shop, 9);
     const onBranch = await create(pullRequest('b'.repeat(40), 7, 'topic'), shop, 7);
-    await create(deploy(sha, '1'), shop);
+    const deployed = await create(deploy(sha, '1'), shop, 9);
 
-    expect((await runs.ofCommit(shop.id, sha))?.id).toBe(tag.run.id);
-    expect(await runs.ofCommit(shop.id + 1, sha)).toBeNull();
+    expect((await runs.ofCommit(shop.id, sha)).map((run) => run.id)).toEqual([
+      deployed.run.id,
+      tag.run.id,
+      pushed.run.id,
+    ]);
+    expect(await runs.ofCommit(shop.id + 1, sha)).toEqual([]);
     expect((await runs.ofBranch('acme/SHOP', 'main'))?.trigger.kind).toBe('push');
     expect((await runs.ofBranch('acme/shop', 'topic'))?.id).toBe(onBranch.run.id);
     expect(await runs.ofBranch('acme/shop', 'nowhere')).toBeNull();

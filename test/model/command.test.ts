@@ -22,7 +22,7 @@ describe('parseCommand', () => {
   it.each(['/deploy', '/deploy staging main'])('%j says how it is written', (body) => {
     expect(parseCommand(body)).toEqual({
       kind: 'malformed',
-      message: expect.stringContaining('/deploy ENVIRONMENT') as string,
+      message: expect.stringContaining('/deploy ENVIRONMENT') as unknown,
     });
   });
 });

@@ -77,25 +77,14 @@ export function jobStore(db: Database): Pick<RunStore, JobMethods> {
         .execute();
     },
 
-    async artifacts(repositoryId, sha, key) {
-      const row = await db
-        .selectFrom('jobs')
-        .innerJoin('runs', 'runs.id', 'jobs.run_id')
-        .select('jobs.artifacts')
-        .where('runs.repository_id', '=', repositoryId)
-        .where('runs.sha', '=', sha)
-        .where('jobs.key', '=', key)
-        .where('jobs.outcome_kind', '=', 'success')
-        .orderBy('jobs.finished_at', 'desc')
-        .orderBy('jobs.id', 'desc')
-        .limit(1)
-        .executeTakeFirst();
+    async artifacts(jobId) {
+      const row = await db.selectFrom('jobs').select('artifacts').where('id', '=', jobId).executeTakeFirst();
       return row?.artifacts ?? null;
     },
 
     async restart(runId, jobIds, at) {
-      if (jobIds.length === 0) return;
       await db.transaction().execute(async (tx) => {
+        if (jobIds.length === 0) return planAnew(tx, runId);
         const restarted = await tx
           .updateTable('jobs')
           .set((eb) => ({ ...cleared, state: 'waiting', queued_at: null, attempt: eb('attempt', '+', 1) }))
@@ -194,4 +183,15 @@ async function dropSteps(db: Database, jobIds: readonly string[]): Promise<void>
 function parts<T>(all: readonly T[]): T[][] {
   const count = Math.ceil(all.length / rowsAtOnce);
   return Array.from({ length: count }, (_, i) => all.slice(i * rowsAtOnce, (i + 1) * rowsAtOnce));
+}
+
+/** A completed run that never had jobs is pending again. */
+async function planAnew(tx: Database, runId: string): Promise<void> {
+  await tx
+    .updateTable('runs')
+    .set({ state: 'pending', outcome: null, diagnostics: '[]', finished_at: null })
+    .where('id', '=', runId)
+    .where('state', '=', 'completed')
+    .where((eb) => eb.not(eb.exists(eb.selectFrom('jobs').select('id').where('run_id', '=', runId))))
+    .execute();
 }

@@ -8,6 +8,9 @@ import { newJob } from './rows.ts';
 import type { Database, RunsTable } from './schema.ts';
 
 /** Runs with what is done to a run as a whole; its jobs are in jobs.ts. */
+/** A commit has a run for each branch, tag and deployment: more of them matter to nobody. */
+const runsOfCommit = 100;
+
 export function runStore(db: Database, newId: () => string): RunStore {
   async function get(id: string): Promise<Run | null> {
     const row = await db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
@@ -57,16 +60,15 @@ export function runStore(db: Database, newId: () => string): RunStore {
     },
 
     async ofCommit(repositoryId, sha) {
-      const row = await db
+      const rows = await db
         .selectFrom('runs')
         .selectAll()
         .where('repository_id', '=', repositoryId)
         .where('sha', '=', sha)
-        .where('kind', '<>', 'deploy')
         .orderBy('id', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      return row ? toRun(row) : null;
+        .limit(runsOfCommit)
+        .execute();
+      return rows.map(toRun);
     },
 
     async ofBranch(repository, branch) {
@@ -89,6 +91,7 @@ export function runStore(db: Database, newId: () => string): RunStore {
         .selectAll()
         .where('repository_id', '=', repositoryId)
         .where('pull_request', '=', number)
+        .where('kind', '<>', 'deploy')
         .orderBy('id', 'desc')
         .limit(1)
         .executeTakeFirst();
