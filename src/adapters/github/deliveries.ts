@@ -36,6 +36,7 @@ export function deliveryRoute(options: DeliveryRouteOptions): RequestListener {
   const limits = { ...defaultLimits, ...options.limits };
   const webhooks = new Webhooks({ secret: options.secret });
   let inFlight = 0;
+  let warnedAt = 0;
 
   return (request, response) => {
     if (request.method !== 'POST' || pathOf(request) !== options.path) {
@@ -98,12 +99,19 @@ export function deliveryRoute(options: DeliveryRouteOptions): RequestListener {
   ): Promise<void> {
     const genuine = body.length > 0 && (await webhooks.verify(body.toString(), signature));
     if (!genuine) {
-      options.logger.warn({ guid, event }, 'A delivery was refused: its signature does not fit WEBHOOK_SECRET.');
+      warnOfForgery(event);
       return refuse(response, 401, "The signature doesn't fit the webhook's secret.");
     }
     const added = await options.store.add({ guid, event, body, receivedAt: Date.now() });
     answer(response, 202, { delivery: guid, state: added ? 'stored' : 'already known' });
     if (added) options.onStored();
+  }
+
+  /** Once a minute: anybody can send forged deliveries, and may not fill the log with them. */
+  function warnOfForgery(event: string): void {
+    if (Date.now() - warnedAt < 60_000) return;
+    warnedAt = Date.now();
+    options.logger.warn({ event }, 'A delivery was refused: its signature does not fit WEBHOOK_SECRET.');
   }
 }
 

@@ -59,6 +59,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
   let looking: Promise<void> | null = null;
   let again = false;
   let more = false;
+  let alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | null = null;
 
   return {
     wake,
@@ -99,13 +100,14 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     for (const delivery of pending) {
       const { guid } = delivery;
       const wait = (failed.get(guid)?.notBefore ?? 0) - now;
+      if (wait > 0) wakeIn(wait);
       if (busy.has(guid) || justFinished.has(guid) || wait > 0) continue;
       const { payload, lane } = parse(delivery);
       const before = tails.get(lane) ?? Promise.resolve();
       const work = before
         .then(() => slots(() => attempt(delivery, payload)))
         .then(() => {
-          justFinished.add(guid);
+          if (!failed.has(guid)) justFinished.add(guid);
           busy.delete(guid);
           if (tails.get(lane) === work) tails.delete(lane);
           if (more && busy.size < batch / 2) wake();
@@ -154,11 +156,11 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     const wait = error instanceof ZodError ? undefined : retryMs[times];
     if (wait !== undefined) {
       failed.set(guid, { times: times + 1, notBefore: Date.now() + wait });
-      options.logger.warn({ err: error, guid, event }, `A delivery failed; it is tried again in ${wait / 1000} s.`);
+      options.logger.warn({ ...told(error), guid, event }, `A delivery failed; it is tried again in ${wait / 1000} s.`);
       wakeIn(wait);
       return;
     }
-    options.logger.error({ err: error, guid, event }, 'A delivery failed for good.');
+    options.logger.error({ ...told(error), guid, event }, 'A delivery failed for good.');
     const why = error instanceof Error ? error.message : String(error);
     const result = error instanceof ZodError ? `Ignored: the payload is not as documented: ${why}` : `Failed: ${why}`;
     try {
@@ -170,8 +172,17 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     }
   }
 
+  /** Wakes at this time, unless it wakes earlier anyway. */
   function wakeIn(ms: number): void {
-    setTimeout(wake, ms).unref();
+    const at = Date.now() + ms;
+    if (alarm && alarm.at <= at) return;
+    if (alarm) clearTimeout(alarm.timer);
+    const timer = setTimeout(() => {
+      alarm = null;
+      wake();
+    }, ms);
+    timer.unref();
+    alarm = { at, timer };
   }
 }
 
@@ -206,6 +217,13 @@ function parse(delivery: Delivery): { readonly payload: unknown; readonly lane: 
 /** Probot wraps what a handler throws. */
 function causeOf(error: unknown): unknown {
   return error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+}
+
+/** What the log gets of an error. Probot hangs the whole payload on it, which is too much and may be private. */
+function told(error: unknown): { readonly error: string; readonly stack: string | undefined } {
+  return error instanceof Error
+    ? { error: error.message, stack: error.stack }
+    : { error: String(error), stack: undefined };
 }
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {

@@ -162,7 +162,7 @@ function limited(octokit: Client, limiter: Limiter): Client {
         } else {
           if (options.method !== 'GET' || reads >= readRetries) throw error;
           reads += 1;
-          await new Promise((resolve) => setTimeout(resolve, 250 * 4 ** reads));
+          await new Promise((resolve) => setTimeout(resolve, 50 * 5 ** reads));
         }
       }
     }

@@ -73,7 +73,8 @@ export function createLimiter(): Limiter {
       });
     },
     pause(until) {
-      pausedUntil = Math.max(pausedUntil, until);
+      // No limit of GitHub's lasts longer than an hour.
+      pausedUntil = Math.max(pausedUntil, Math.min(until, Date.now() + hour));
       pump();
     },
   };

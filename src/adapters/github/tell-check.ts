@@ -51,7 +51,7 @@ export async function tellCheck(place: Place, key: string, before: string | null
     await save(place, key, { ...told, creating: true });
     const first = wanted.annotations.slice(0, annotationsPerRequest);
     const created = await place.client.rest.checks.create({
-      ...at(place, wanted),
+      ...at(place, 1),
       name: wanted.name,
       head_sha: place.sha,
       ...contentOf(wanted, first),
@@ -74,7 +74,7 @@ async function update(place: Place, key: string, told: ToldCheck, wanted: CheckR
   const next = wanted.annotations.slice(told.annotations, told.annotations + annotationsPerRequest);
   if (next.length > 0) await save(place, key, { ...told, adding: true });
   await place.client.rest.checks.update({
-    ...at(place, wanted),
+    ...at(place, wanted.status === 'in_progress' ? 2 : 1),
     check_run_id: told.id ?? 0,
     ...contentOf(wanted, next),
   });
@@ -108,12 +108,11 @@ async function recount(place: Place, told: ToldCheck, id: number): Promise<ToldC
   return { ...told, annotations: run.data.output.annotations_count, adding: false };
 }
 
+/** A creation goes in its turn; the end of a running log may wait for everything else. */
 function at(
   place: Place,
-  wanted: CheckRun,
+  priority: 1 | 2,
 ): { owner: string; repo: string; request: Urgency & Record<string, unknown> } {
-  // An excerpt of a running log may wait for everything else.
-  const priority = wanted.status === 'in_progress' ? 2 : 1;
   return { owner: place.repository.owner, repo: place.repository.name, request: { priority } };
 }
 

@@ -116,10 +116,13 @@ function ending(job: Job, outcome: Outcome): string {
 }
 
 function textOf(job: Job, extras: { readonly excerpt: string; readonly detailsUrl: string }): string | null {
-  const log = plainLog(extras.excerpt).trimEnd();
+  // What fails stands first in the excerpt; of a running log the end counts.
+  const keep = job.state === 'completed' ? 'start' : 'end';
+  const enough = 4 * maxBytes;
+  const log = plainLog(keep === 'start' ? extras.excerpt.slice(0, enough) : extras.excerpt.slice(-enough)).trimEnd();
   if (log === '') return null;
   const note = `\n\n[The whole log](${extras.detailsUrl})`;
-  return fenced(log, maxBytes - Buffer.byteLength(note), job.state === 'completed' ? 'start' : 'end') + note;
+  return fenced(log, maxBytes - Buffer.byteLength(note), keep) + note;
 }
 
 /** In the form and within the limits that GitHub takes; remarks that have no place in the repository are left out. */

@@ -37,17 +37,27 @@ export function fenced(content: string, max: number, keep: 'start' | 'end'): str
   return `${fence}text\n${cutBytes(safe, room, keep)}\n${fence}`;
 }
 
-/** A log as it would stand on a terminal: colours and control characters gone, lines redrawn by \r only as they ended. */
+/**
+ * A log as it would stand on a terminal: colours and control characters gone, lines redrawn by \r only as they ended.
+ * Takes time in proportion to its length, also for a log that was made to be slow.
+ */
 export function plainLog(text: string): string {
   return (
     text
       // oxlint-disable-next-line no-control-regex
       .replaceAll(/\u001B(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[@-_])/g, '')
-      .replaceAll(/\r+\n/g, '\n')
-      .replaceAll(/[^\n]*\r/g, '')
+      .split('\n')
+      .map(lastDrawn)
+      .join('\n')
       // oxlint-disable-next-line no-control-regex
       .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g, '')
   );
+}
+
+function lastDrawn(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === '\r') end -= 1;
+  return end === 0 ? '' : line.slice(line.lastIndexOf('\r', end - 1) + 1, end);
 }
 
 /** Names from a repository as text in Markdown: nothing in it formats, links, breaks a table or calls anybody. */

@@ -1,0 +1,398 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createReporter, type GitHubReporter } from '#src/adapters/github/reporter.ts';
+import type { Job, RunView } from '#src/model/run.ts';
+import { useNock } from '#test/nock.ts';
+import { smallGitHub, type Trouble } from './small-github.ts';
+import {
+  deployment,
+  ended,
+  job,
+  memoryTold,
+  openTestGitHub,
+  planned,
+  running,
+  silent,
+  until,
+  view,
+} from './support.ts';
+
+const nock = useNock();
+const open: GitHubReporter[] = [];
+const success = { kind: 'success' } as const;
+const failure = { kind: 'failure', reason: '`npm test` exited with 1' } as const;
+
+afterEach(() => {
+  for (const reporter of open.splice(0)) reporter.close();
+});
+
+/** A store that holds one run which the test changes. */
+function holding(first: RunView) {
+  const held = { view: first, excerpt: 'the log' };
+  return held;
+}
+
+async function reporter(held: { view: RunView; excerpt: string }, told = memoryTold(), refreshMs = 60_000) {
+  const made = createReporter({
+    github: await openTestGitHub(),
+    runs: { view: async (id) => (id === held.view.run.id ? held.view : null) },
+    told,
+    detailsUrl: (run, it) => `https://ci.example/runs/${run.id}/${it?.id ?? ''}`,
+    excerpt: async () => held.excerpt,
+    logger: silent,
+    refreshMs,
+    retryMs: 1,
+  });
+  open.push(made);
+  return made;
+}
+
+async function tell(it: GitHubReporter): Promise<void> {
+  it.report('run1');
+  await it.flush(20_000);
+}
+
+const states = (checks: readonly { id: number; name: string; status: string; conclusion?: string }[]) =>
+  checks
+    .toSorted((a, b) => a.name.localeCompare(b.name) || a.id - b.id)
+    .map((it) => [it.name, it.status, it.conclusion ?? null]);
+
+it('shows every job at once', async () => {
+  const hub = smallGitHub(nock);
+  const skipped = ended('docs', { kind: 'skipped', reason: 'Only on main.' }, { startedAt: null });
+  const held = holding(view([running('lint'), job('test', { state: 'waiting' }), skipped]));
+  await tell(await reporter(held));
+  expect(states(hub.checks)).toEqual([
+    ['docs', 'completed', 'skipped'],
+    ['lint', 'in_progress', null],
+    ['test', 'queued', null],
+  ]);
+  expect(hub.checks.find((check) => check.name === 'docs')?.output.title).toBe('Skipped: Only on main.');
+  expect(hub.bodies.find((body) => body['name'] === 'lint')).toMatchObject({
+    head_sha: 'a'.repeat(40),
+    external_id: 'lint',
+    details_url: 'https://ci.example/runs/run1/lint',
+    output: { text: expect.stringContaining('the log') },
+  });
+});
+
+it('tells only what differs', async () => {
+  const hub = smallGitHub(nock);
+  const held = holding(view([running('lint'), job('test')]));
+  const it = await reporter(held);
+  await tell(it);
+  await tell(it);
+  held.view = view([ended('lint', success), job('test')]);
+  await tell(it);
+  expect(hub.requests.map((call) => call.split(' ')[0])).toEqual(['POST', 'POST', 'PATCH']);
+  expect(states(hub.checks)).toEqual([
+    ['lint', 'completed', 'success'],
+    ['test', 'queued', null],
+  ]);
+});
+
+it('refreshes the end of a growing log, without being told', async () => {
+  const hub = smallGitHub(nock);
+  const held = holding(view([running('lint')]));
+  const it = await reporter(held, memoryTold(), 20);
+  await tell(it);
+  held.excerpt = 'the log grew';
+  await until(() => hub.checks[0]?.output.text?.includes('grew') ?? false);
+});
+
+it('coalesces what changes quickly, but never a new state', async () => {
+  const hub = smallGitHub(nock);
+  const held = holding(view([running('lint')]));
+  const it = await reporter(held);
+  it.report('run1');
+  await until(() => hub.checks.length === 1);
+  for (let step = 0; step < 50; step += 1) {
+    held.view = view([running('lint', { progress: `line ${step}` })]);
+    it.report('run1');
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect(hub.requests).toHaveLength(1);
+  held.view = view([ended('lint', failure)]);
+  it.report('run1');
+  await until(() => hub.checks[0]?.status === 'completed');
+  expect(hub.requests).toHaveLength(2);
+});
+
+describe('whatever is lost, GitHub ends up right', () => {
+  const secondary = { status: 403, message: 'secondary rate limit', headers: { 'retry-after': '1' } };
+  const creations = /^POST .*check-runs$/;
+  const updates = /^PATCH/;
+  const several = (pattern: RegExp, trouble: Trouble, times: number) =>
+    Array.from({ length: times }, () => [pattern, trouble] as const);
+
+  it.each([
+    ['the creation fails before it arrives', several(creations, 'lost before', 3)],
+    ['the answer to the creation is lost', several(creations, 'lost after', 1)],
+    ['a gateway fails after the creation', several(creations, '502 after', 1)],
+    ['GitHub is down for a while', several(creations, { status: 503 }, 4)],
+    ['a secondary limit', several(creations, secondary, 1)],
+    ['429', several(updates, { status: 429, headers: { 'retry-after': '1' } }, 1)],
+    ['an update fails', several(updates, { status: 500 }, 3)],
+    ['the answer to an update is lost', several(updates, 'lost after', 2)],
+    ['the list fails too', [...several(creations, 'lost after', 1), ...several(/^GET .*commits/, { status: 502 }, 5)]],
+    ['everything at once', [...several(creations, '502 after', 1), ...several(updates, 'lost after', 2)]],
+  ])('%s', async (_what, troubles) => {
+    const hub = smallGitHub(nock, troubles);
+    const held = holding(view([running('lint')]));
+    const it = await reporter(held);
+    await tell(it);
+    const annotations = Array.from({ length: 120 }, (_, i) => ({
+      path: 'a.js',
+      startLine: i + 1,
+      endLine: i + 1,
+      level: 'failure' as const,
+      message: 'no',
+    }));
+    held.view = view([ended('lint', failure, { annotations })]);
+    await tell(it);
+    expect(hub.left).toEqual([]);
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'failure']]);
+    expect(hub.checks[0]?.output.annotations_count).toBe(120);
+  });
+
+  it.each([
+    ['a creation', several(creations, 'lost after', 1)],
+    ['an update', several(updates, 'lost after', 1)],
+  ])('the server dies during %s, and its successor goes on', async (_what, troubles) => {
+    const hub = smallGitHub(nock, troubles);
+    const told = memoryTold();
+    const held = holding(view([running('lint')]));
+    const first = await reporter(held, told);
+    first.report('run1');
+    await until(() => hub.requests.length === 1);
+    first.close();
+    held.view = view([ended('lint', success)]);
+    const second = await reporter(held, told);
+    await second.resume();
+    await second.flush(20_000);
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+  });
+
+  it('a run that was told to the end is not told again after a restart', async () => {
+    const hub = smallGitHub(nock);
+    const told = memoryTold();
+    const held = holding(view([ended('lint', success)]));
+    await tell(await reporter(held, told));
+    const calls = hub.requests.length;
+    const second = await reporter(held, told);
+    await second.resume();
+    await second.flush(20_000);
+    expect(hub.requests).toHaveLength(calls);
+  });
+
+  it('one job that GitHub refuses for good holds up no other, and its end is tried once more', async () => {
+    const hub = smallGitHub(nock, several(creations, { status: 422, message: 'No commit found' }, 1));
+    const held = holding(view([running('lint'), running('test')]));
+    const it = await reporter(held);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['test', 'in_progress', null]]);
+    held.view = view([ended('lint', success), ended('test', success)]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([
+      ['lint', 'completed', 'success'],
+      ['test', 'completed', 'success'],
+    ]);
+  });
+});
+
+describe('a re-run', () => {
+  it('gets a check run of its own', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(view([ended('lint', failure)]));
+    const it = await reporter(held);
+    await tell(it);
+    held.view = view([job('lint', { attempt: 2 })]);
+    await tell(it);
+    held.view = view([ended('lint', success, { attempt: 2 })]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([
+      ['lint', 'completed', 'failure'],
+      ['lint', 'completed', 'success'],
+    ]);
+  });
+
+  it('takes over a check run that never came to its end', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(view([running('lint')]));
+    const it = await reporter(held);
+    await tell(it);
+    held.view = view([ended('lint', success, { attempt: 2 })]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+  });
+
+  it('does not take the earlier attempt for its own lost creation', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(view([ended('lint', failure)]));
+    const it = await reporter(held);
+    await tell(it);
+    hub.left.push([/^POST/, 'lost before']);
+    held.view = view([ended('lint', success, { attempt: 2 })]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([
+      ['lint', 'completed', 'failure'],
+      ['lint', 'completed', 'success'],
+    ]);
+  });
+});
+
+describe('the run itself', () => {
+  it('a broken pipeline file', async () => {
+    const hub = smallGitHub(nock);
+    const diagnostics = [
+      {
+        severity: 'error' as const,
+        code: 'unknown-key',
+        message: 'Unknown key "jbos".',
+        hint: 'Did you mean "jobs"?',
+        at: { file: 'slipway.yml', line: 1, column: 1, endLine: 1, endColumn: 5 },
+      },
+    ];
+    const outcome = { kind: 'failure' as const, reason: 'slipway.yml has a mistake.' };
+    await tell(await reporter(holding(view([], { state: 'completed', outcome, diagnostics }))));
+    expect(states(hub.checks)).toEqual([['slipway', 'completed', 'failure']]);
+    expect(hub.bodies[0]).toMatchObject({
+      external_id: 'run:run1',
+      output: {
+        title: 'slipway.yml has 1 mistake',
+        annotations: [
+          { path: 'slipway.yml', start_line: 1, start_column: 1, end_column: 5, annotation_level: 'failure' },
+        ],
+      },
+    });
+  });
+
+  it('nothing found to run', async () => {
+    const hub = smallGitHub(nock);
+    const outcome = { kind: 'neutral' as const, reason: 'Nothing to run was found.\njobs:\n  test:\n    run: make' };
+    await tell(await reporter(holding(view([], { state: 'completed', outcome, pipelineFile: null }))));
+    expect(states(hub.checks)).toEqual([['slipway', 'completed', 'neutral']]);
+    expect(hub.checks[0]?.output.title).toBe('Nothing to run was found.');
+    expect(hub.checks[0]?.output.summary).toContain('```text\njobs:\n  test:\n    run: make\n```');
+  });
+
+  it('turns green once the file is read again and has jobs', async () => {
+    const hub = smallGitHub(nock);
+    const outcome = { kind: 'broken' as const, reason: 'The repository could not be fetched.' };
+    const held = holding(view([], { state: 'completed', outcome }));
+    const it = await reporter(held);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['slipway', 'completed', 'cancelled']]);
+    held.view = view([running('lint')]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([
+      ['lint', 'in_progress', null],
+      ['slipway', 'completed', 'success'],
+    ]);
+  });
+
+  it('says nothing while it is not planned', async () => {
+    const hub = smallGitHub(nock);
+    await tell(await reporter(holding(view([], { state: 'pending' }))));
+    expect(hub.requests).toEqual([]);
+  });
+});
+
+describe('deployments', () => {
+  const plan = deployment('production');
+  const at = (change: Partial<Job>) => view([job('d', { plan, ...change })]);
+
+  it('go from queued to success, with the rollout as the description', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(at({ state: 'waiting' }));
+    const it = await reporter(held);
+    await tell(it);
+    expect(hub.deployments).toEqual([]);
+    held.view = at({});
+    await tell(it);
+    held.view = at({ state: 'running', startedAt: 1, progress: '1 of 3 pods are new' });
+    await tell(it);
+    held.view = view([ended('d', success, { plan, progress: '3 of 3 pods are new' })]);
+    await tell(it);
+    expect(hub.deployments).toHaveLength(1);
+    expect(hub.deployments[0]?.request).toEqual({
+      ref: 'a'.repeat(40),
+      environment: 'production',
+      production_environment: true,
+      description: 'Add a basket',
+      payload: { run: 'run1', job: 'd', attempt: 1 },
+      auto_merge: false,
+      required_contexts: [],
+    });
+    expect(hub.deployments[0]?.statuses).toEqual([
+      expect.objectContaining({ state: 'queued', description: 'Queued', log_url: 'https://ci.example/runs/run1/d' }),
+      expect.objectContaining({ state: 'in_progress', description: '1 of 3 pods are new' }),
+      expect.objectContaining({
+        state: 'success',
+        description: '3 of 3 pods are new',
+        environment_url: 'https://shop.example',
+      }),
+    ]);
+    expect(states(hub.checks)).toEqual([['deploy production', 'completed', 'success']]);
+  });
+
+  it.each([
+    ['the answer to the creation is lost', /^POST .*deployments$/, 'lost after' as const],
+    ['the creation is lost', /^POST .*deployments$/, 'lost before' as const],
+    ['a status fails', /statuses$/, { status: 502 }],
+  ])('%s: one deployment, and the right end', async (_what, pattern, trouble) => {
+    const hub = smallGitHub(nock, [[pattern, trouble]]);
+    const held = holding(view([ended('d', { kind: 'failure', reason: 'x'.repeat(200) }, { plan })]));
+    await tell(await reporter(held));
+    expect(hub.deployments).toHaveLength(1);
+    expect(hub.deployments[0]?.statuses.at(-1)).toMatchObject({ state: 'failure', description: `${'x'.repeat(139)}…` });
+  });
+
+  it('cancelled before it started, it does not stay queued', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(at({}));
+    const it = await reporter(held);
+    await tell(it);
+    held.view = view([ended('d', { kind: 'cancelled', reason: 'Ada asked for it.' }, { plan, startedAt: null })]);
+    await tell(it);
+    expect(hub.deployments[0]?.statuses.map((status) => status.state)).toEqual(['queued', 'error']);
+  });
+
+  it('that never were queued are not made', async () => {
+    const hub = smallGitHub(nock);
+    const skipped = ended('d', { kind: 'skipped', reason: 'Only on tags.' }, { plan, startedAt: null });
+    await tell(await reporter(holding(view([skipped]))));
+    expect(hub.deployments).toEqual([]);
+  });
+});
+
+it('two runs are told side by side', async () => {
+  const hub = smallGitHub(nock, [[/^POST/, { status: 403, message: 'no', headers: { 'retry-after': '1' } }]]);
+  const views = new Map([
+    ['run1', view([ended('a', success)])],
+    ['run2', view([ended('b', success, { plan: planned('b') })], { id: 'run2' })],
+  ]);
+  const it = createReporter({
+    github: await openTestGitHub(),
+    runs: { view: async (id) => views.get(id) ?? null },
+    told: memoryTold(),
+    detailsUrl: () => 'https://ci.example/',
+    excerpt: async () => '',
+    logger: silent,
+    retryMs: 1,
+  });
+  open.push(it);
+  it.report('run1');
+  it.report('run2');
+  await it.flush(20_000);
+  expect(hub.checks.map((check) => check.name).sort()).toEqual(['a', 'b']);
+});
+
+it('a flush gives up at its deadline', async () => {
+  smallGitHub(
+    nock,
+    Array.from({ length: 1000 }, () => [/^POST/, { status: 500 }] as const),
+  );
+  const it = await reporter(holding(view([ended('lint', success)])));
+  it.report('run1');
+  await it.flush(50);
+});

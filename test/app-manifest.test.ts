@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { handledEvents } from '#src/adapters/github/understand.ts';
+
+/** app.yml asks for what the code uses: nothing less, or Slipway fails on GitHub; nothing more, or nobody installs it. */
+
+const manifest = parse(readFileSync('app.yml', 'utf8')) as {
+  readonly default_events: readonly string[];
+  readonly default_permissions: Readonly<Record<string, 'read' | 'write'>>;
+};
+
+/** GitHub sends these to every App and refuses a manifest that asks for them. */
+const unasked = ['installation', 'installation_repositories', 'ping'];
+
+type Need = readonly [permission: string, level: 'read' | 'write'];
+
+/** https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps */
+const operations: Readonly<Record<string, Need | null>> = {
+  'checks.create': ['checks', 'write'],
+  'checks.update': ['checks', 'write'],
+  'checks.get': ['checks', 'read'],
+  'checks.listForRef': ['checks', 'read'],
+  'repos.createDeployment': ['deployments', 'write'],
+  'repos.createDeploymentStatus': ['deployments', 'write'],
+  'repos.listDeployments': ['deployments', 'read'],
+  'repos.getCollaboratorPermissionLevel': ['metadata', 'read'],
+  'pulls.get': ['pull_requests', 'read'],
+  'pulls.list': ['pull_requests', 'read'],
+  // On a pull request, whose permission counts for its comments too.
+  'reactions.createForIssueComment': ['pull_requests', 'write'],
+  'issues.createComment': ['pull_requests', 'write'],
+  // The App about itself.
+  'apps.getAuthenticated': null,
+};
+
+/** https://docs.github.com/en/webhooks/webhook-events-and-payloads */
+const events: Readonly<Record<string, Need>> = {
+  push: ['contents', 'read'],
+  pull_request: ['pull_requests', 'read'],
+  merge_group: ['merge_queues', 'read'],
+  check_run: ['checks', 'write'],
+  check_suite: ['checks', 'write'],
+  issue_comment: ['issues', 'read'],
+};
+
+/** git over HTTPS. */
+const others: readonly Need[] = [['contents', 'read']];
+
+function sources(): string {
+  const folder = 'src/adapters/github';
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  return files.map((name) => readFileSync(`${folder}/${name}`, 'utf8')).join('\n');
+}
+
+function usedOperations(): string[] {
+  return [...new Set([...sources().matchAll(/\.rest\.(\w+\.\w+)\(/g)].map(([, name = '']) => name))].sort();
+}
+
+it('every event has a handler, and every handler its event', () => {
+  expect([...manifest.default_events, ...unasked].sort()).toEqual([...handledEvents].sort());
+});
+
+it('every operation in use is known here, and no other', () => {
+  expect(usedOperations()).toEqual(Object.keys(operations).sort());
+});
+
+it('no request goes past the operations', () => {
+  expect(sources()).not.toMatch(/\.(graphql|paginate|request)\(['"`]/);
+});
+
+it('the permissions are exactly those that operations and events need', () => {
+  const needed: Record<string, 'read' | 'write'> = {};
+  const all = [
+    ...usedOperations().map((name) => operations[name]),
+    ...manifest.default_events.map((name) => events[name]),
+  ];
+  for (const need of [...all, ...others]) {
+    if (need && needed[need[0]] !== 'write') needed[need[0]] = need[1];
+  }
+  expect(manifest.default_permissions).toEqual(needed);
+});
+
+it('docs/install.md explains each permission and event', () => {
+  const text = readFileSync('docs/install.md', 'utf8');
+  for (const name of [...Object.keys(manifest.default_permissions), ...manifest.default_events]) {
+    expect(text).toContain(`\`${name}\``);
+  }
+});
