@@ -1,13 +1,14 @@
+import { createPrivateKey } from 'node:crypto';
 import type { Probot, ProbotOctokit } from 'probot';
 import type { Logger } from 'pino';
-import { PlatformError } from '#src/model/outcome.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { asPlatformError, faultOf } from './faults.ts';
 import { type Cost, createLimiter, type Limiter } from './limiter.ts';
 
 export interface GitHubOptions {
   readonly appId: number;
-  /** PEM; line breaks may be written as `\n`. */
+  /** PEM, its line breaks also as `\n`, or the base64 of it: as Probot takes it. */
   readonly privateKey: string;
   readonly webhookSecret: string;
   /** Host of a GitHub Enterprise Server, with port if it has one; null: github.com. */
@@ -44,7 +45,7 @@ const rateRetries = 4;
 const readRetries = 2;
 
 /**
- * Opens the connection. Sends nothing yet. Probot is loaded here and not before: it costs 0.15 s and 14 MB,
+ * Opens the connection. Sends nothing yet; throws UserError if the private key is none. Probot is loaded here and not before: it costs 0.15 s and 14 MB,
  * which `slipway run` and the set-up page don't need.
  */
 export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
@@ -52,7 +53,7 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
   const baseUrl = apiUrl(options.host, options.protocol);
   const probot = new Probot({
     appId: options.appId,
-    privateKey: options.privateKey.replaceAll('\\n', '\n'),
+    privateKey: pemOf(options.privateKey),
     secret: options.webhookSecret,
     baseUrl,
     // Probot logs each request and each failing handler; what matters of it is logged here and in the dispatcher.
@@ -110,6 +111,19 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
 export function apiUrl(host: string | null, protocol: 'https' | 'http'): string {
   if (host === null || host === 'github.com') return 'https://api.github.com';
   return host.endsWith('.ghe.com') ? `${protocol}://api.${host}` : `${protocol}://${host}/api/v3`;
+}
+
+function pemOf(text: string): string {
+  const plain = text.includes('-----BEGIN') ? text : Buffer.from(text, 'base64').toString();
+  const pem = plain.replaceAll('\\n', '\n');
+  try {
+    createPrivateKey(pem);
+    return pem;
+  } catch {
+    throw new UserError(
+      'PRIVATE_KEY is not a private key in PEM form. Take the file that GitHub gave you, or make a new one.',
+    );
+  }
 }
 
 /** Asking again won't help, so it has the form of GitHub's own refusal. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ToldStore } from '#src/engine/store.ts';
 import type { Repository } from '#src/model/repository.ts';
+import { faultOf } from './faults.ts';
 import type { Client, Urgency } from './github.ts';
 import type { CheckAnnotation, CheckRun } from './report/check-run.ts';
 
@@ -50,14 +51,17 @@ export async function tellCheck(place: Place, key: string, before: string | null
   if (told.id === null) {
     await save(place, key, { ...told, creating: true });
     const first = wanted.annotations.slice(0, annotationsPerRequest);
-    const created = await place.client.rest.checks.create({
-      ...at(place, 1),
-      name: wanted.name,
-      head_sha: place.sha,
-      ...contentOf(wanted, first),
-    });
+    const { answer, dropped } = await unlessRefused(first, (annotations) =>
+      place.client.rest.checks.create({
+        ...at(place, 1),
+        name: wanted.name,
+        head_sha: place.sha,
+        ...contentOf(wanted, annotations),
+      }),
+    );
     const completed = wanted.status === 'completed';
-    told = { id: created.data.id, creating: false, completed, hash, annotations: first.length, adding: false };
+    const count = dropped ? wanted.annotations.length : first.length;
+    told = { id: answer.data.id, creating: false, completed, hash, annotations: count, adding: false };
     await save(place, key, told);
   }
   while (told.hash !== hash || told.annotations < wanted.annotations.length) {
@@ -73,15 +77,35 @@ export async function isTold(told: ToldStore, key: string): Promise<boolean> {
 async function update(place: Place, key: string, told: ToldCheck, wanted: CheckRun, hash: string): Promise<ToldCheck> {
   const next = wanted.annotations.slice(told.annotations, told.annotations + annotationsPerRequest);
   if (next.length > 0) await save(place, key, { ...told, adding: true });
-  await place.client.rest.checks.update({
-    ...at(place, wanted.status === 'in_progress' ? 2 : 1),
-    check_run_id: told.id ?? 0,
-    ...contentOf(wanted, next),
-  });
+  const { dropped } = await unlessRefused(next, (annotations) =>
+    place.client.rest.checks.update({
+      ...at(place, wanted.status === 'in_progress' ? 2 : 1),
+      check_run_id: told.id ?? 0,
+      ...contentOf(wanted, annotations),
+    }),
+  );
   const completed = wanted.status === 'completed';
-  const now = { ...told, completed, hash, annotations: told.annotations + next.length, adding: false };
+  const count = dropped ? wanted.annotations.length : told.annotations + next.length;
+  const now = { ...told, completed, hash, annotations: count, adding: false };
   await save(place, key, now);
   return now;
+}
+
+/**
+ * Sends without annotations what GitHub refuses with them: one odd path in a tool's output may not keep a
+ * job's end from being shown. `dropped` tells that it did.
+ */
+async function unlessRefused<T>(
+  annotations: readonly CheckAnnotation[],
+  send: (annotations: readonly CheckAnnotation[]) => Promise<T>,
+): Promise<{ readonly answer: T; readonly dropped: boolean }> {
+  try {
+    return { answer: await send(annotations), dropped: false };
+  } catch (error) {
+    const fault = faultOf(error, Date.now());
+    if (annotations.length === 0 || fault.kind !== 'permanent' || fault.status !== 422) throw error;
+    return { answer: await send([]), dropped: true };
+  }
 }
 
 /** Looks for a check run whose creation was sent but never answered. `other` is an earlier attempt's. */
