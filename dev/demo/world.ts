@@ -42,7 +42,7 @@ export async function startWorld(options: {
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   await ensureImage('slipway-dev/node', ['node:24-slim']);
   const registry = stack.use(await startRegistry(accounts.anchor));
-  const cluster = stack.use(await openCluster(options.kubeconfig, folder));
+  const cluster = stack.use(await openCluster(options.kubeconfig, folder, { host: registry.host, ...accounts.anchor }));
   const home = join(folder, 'github');
   await mkdir(home);
   const github = await startGitHub({ home });
