@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { apiUrl } from '#src/adapters/github/github.ts';
 import { useNock } from '#test/nock.ts';
-import { allowTokens, api, openTestGitHub, repository, sha } from './support.ts';
+import { allowTokens, api, openTestGitHub, privateKey, repository, sha } from './support.ts';
 
 const nock = useNock();
 
@@ -68,6 +68,23 @@ describe('addresses', () => {
     const client = await github.client(77);
     const answer = await client.rest.pulls.get({ owner: 'acme', repo: 'shop', pull_number: 1 });
     expect(answer.data.number).toBe(1);
+  });
+});
+
+describe('the private key', () => {
+  it.each([
+    ['as it is', privateKey],
+    ['in one line', privateKey.replaceAll('\n', '\\n')],
+    ['in base64', Buffer.from(privateKey).toString('base64')],
+  ])('%s', async (_what, key) => {
+    nock(api).get('/app').reply(200, { id: 1 });
+    await expect((await openTestGitHub({ privateKey: key })).ping()).resolves.toBeUndefined();
+  });
+
+  it('that is none stops the start, and is not shown', async () => {
+    const start = openTestGitHub({ privateKey: 'hunter2' });
+    await expect(start).rejects.toThrow(/^PRIVATE_KEY is not a private key in PEM form/);
+    await expect(start).rejects.not.toThrow(/hunter2/);
   });
 });
 

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { createReporter, type GitHubReporter } from '#src/adapters/github/reporter.ts';
-import type { Job, RunView } from '#src/model/run.ts';
+import { describe, expect, it } from '@jest/globals';
+import { createReporter } from '#src/adapters/github/reporter.ts';
+import type { Job } from '#src/model/run.ts';
 import { useNock } from '#test/nock.ts';
-import { smallGitHub, type Trouble } from './small-github.ts';
+import { failure, holding, reporters, states, success, tell } from './reporter-support.ts';
+import { smallGitHub } from './small-github.ts';
 import {
   deployment,
   ended,
@@ -17,44 +18,7 @@ import {
 } from './support.ts';
 
 const nock = useNock();
-const open: GitHubReporter[] = [];
-const success = { kind: 'success' } as const;
-const failure = { kind: 'failure', reason: '`npm test` exited with 1' } as const;
-
-afterEach(() => {
-  for (const reporter of open.splice(0)) reporter.close();
-});
-
-/** A store that holds one run which the test changes. */
-function holding(first: RunView) {
-  const held = { view: first, excerpt: 'the log' };
-  return held;
-}
-
-async function reporter(held: { view: RunView; excerpt: string }, told = memoryTold(), refreshMs = 60_000) {
-  const made = createReporter({
-    github: await openTestGitHub(),
-    runs: { view: async (id) => (id === held.view.run.id ? held.view : null) },
-    told,
-    detailsUrl: (run, it) => `https://ci.example/runs/${run.id}/${it?.id ?? ''}`,
-    excerpt: async () => held.excerpt,
-    logger: silent,
-    refreshMs,
-    retryMs: 1,
-  });
-  open.push(made);
-  return made;
-}
-
-async function tell(it: GitHubReporter): Promise<void> {
-  it.report('run1');
-  await it.flush(20_000);
-}
-
-const states = (checks: readonly { id: number; name: string; status: string; conclusion?: string }[]) =>
-  checks
-    .toSorted((a, b) => a.name.localeCompare(b.name) || a.id - b.id)
-    .map((it) => [it.name, it.status, it.conclusion ?? null]);
+const { reporter, open } = reporters();
 
 it('shows every job at once', async () => {
   const hub = smallGitHub(nock);
@@ -115,88 +79,6 @@ it('coalesces what changes quickly, but never a new state', async () => {
   it.report('run1');
   await until(() => hub.checks[0]?.status === 'completed');
   expect(hub.requests).toHaveLength(2);
-});
-
-describe('whatever is lost, GitHub ends up right', () => {
-  const secondary = { status: 403, message: 'secondary rate limit', headers: { 'retry-after': '1' } };
-  const creations = /^POST .*check-runs$/;
-  const updates = /^PATCH/;
-  const several = (pattern: RegExp, trouble: Trouble, times: number) =>
-    Array.from({ length: times }, () => [pattern, trouble] as const);
-
-  it.each([
-    ['the creation fails before it arrives', several(creations, 'lost before', 3)],
-    ['the answer to the creation is lost', several(creations, 'lost after', 1)],
-    ['a gateway fails after the creation', several(creations, '502 after', 1)],
-    ['GitHub is down for a while', several(creations, { status: 503 }, 4)],
-    ['a secondary limit', several(creations, secondary, 1)],
-    ['429', several(updates, { status: 429, headers: { 'retry-after': '1' } }, 1)],
-    ['an update fails', several(updates, { status: 500 }, 3)],
-    ['the answer to an update is lost', several(updates, 'lost after', 2)],
-    ['the list fails too', [...several(creations, 'lost after', 1), ...several(/^GET .*commits/, { status: 502 }, 5)]],
-    ['everything at once', [...several(creations, '502 after', 1), ...several(updates, 'lost after', 2)]],
-  ])('%s', async (_what, troubles) => {
-    const hub = smallGitHub(nock, troubles);
-    const held = holding(view([running('lint')]));
-    const it = await reporter(held);
-    await tell(it);
-    const annotations = Array.from({ length: 120 }, (_, i) => ({
-      path: 'a.js',
-      startLine: i + 1,
-      endLine: i + 1,
-      level: 'failure' as const,
-      message: 'no',
-    }));
-    held.view = view([ended('lint', failure, { annotations })]);
-    await tell(it);
-    expect(hub.left).toEqual([]);
-    expect(states(hub.checks)).toEqual([['lint', 'completed', 'failure']]);
-    expect(hub.checks[0]?.output.annotations_count).toBe(120);
-  });
-
-  it.each([
-    ['a creation', several(creations, 'lost after', 1)],
-    ['an update', several(updates, 'lost after', 1)],
-  ])('the server dies during %s, and its successor goes on', async (_what, troubles) => {
-    const hub = smallGitHub(nock, troubles);
-    const told = memoryTold();
-    const held = holding(view([running('lint')]));
-    const first = await reporter(held, told);
-    first.report('run1');
-    await until(() => hub.requests.length === 1);
-    first.close();
-    held.view = view([ended('lint', success)]);
-    const second = await reporter(held, told);
-    await second.resume();
-    await second.flush(20_000);
-    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
-  });
-
-  it('a run that was told to the end is not told again after a restart', async () => {
-    const hub = smallGitHub(nock);
-    const told = memoryTold();
-    const held = holding(view([ended('lint', success)]));
-    await tell(await reporter(held, told));
-    const calls = hub.requests.length;
-    const second = await reporter(held, told);
-    await second.resume();
-    await second.flush(20_000);
-    expect(hub.requests).toHaveLength(calls);
-  });
-
-  it('one job that GitHub refuses for good holds up no other, and its end is tried once more', async () => {
-    const hub = smallGitHub(nock, several(creations, { status: 422, message: 'No commit found' }, 1));
-    const held = holding(view([running('lint'), running('test')]));
-    const it = await reporter(held);
-    await tell(it);
-    expect(states(hub.checks)).toEqual([['test', 'in_progress', null]]);
-    held.view = view([ended('lint', success), ended('test', success)]);
-    await tell(it);
-    expect(states(hub.checks)).toEqual([
-      ['lint', 'completed', 'success'],
-      ['test', 'completed', 'success'],
-    ]);
-  });
 });
 
 describe('a re-run', () => {

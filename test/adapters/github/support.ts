@@ -12,7 +12,7 @@ export const sha = 'a'.repeat(40);
 export const api = 'https://api.github.com';
 export const silent = pino({ level: 'silent' });
 
-const { privateKey } = generateKeyPairSync('rsa', {
+export const { privateKey } = generateKeyPairSync('rsa', {
   modulusLength: 2048,
   publicKeyEncoding: { type: 'spki', format: 'pem' },
   privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
