@@ -7,10 +7,10 @@ import { jobStore, jobsOf } from './jobs.ts';
 import { newJob } from './rows.ts';
 import type { Database, RunsTable } from './schema.ts';
 
-/** Runs with what is done to a run as a whole; its jobs are in jobs.ts. */
 /** A commit has a run for each branch, tag and deployment: more of them matter to nobody. */
 const runsOfCommit = 100;
 
+/** Runs with what is done to a run as a whole; its jobs are in jobs.ts. */
 export function runStore(db: Database, newId: () => string): RunStore {
   async function get(id: string): Promise<Run | null> {
     const row = await db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
