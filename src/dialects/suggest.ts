@@ -1,5 +1,6 @@
 /** The known word that was probably meant, or null: at most two slips, and fewer than half of the letters. */
 export function nearest(word: string, known: Iterable<string>): string | null {
+  if (word.length > 100) return null;
   let best: string | null = null;
   let least = Math.min(2, Math.floor((word.length - 1) / 2)) + 1;
   for (const candidate of known) {

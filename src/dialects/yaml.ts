@@ -10,6 +10,7 @@ import {
   parseAllDocuments,
   visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
 import type { Diagnostic, Span } from '#src/model/diagnostic.ts';
 
@@ -54,6 +55,8 @@ export function readYaml(file: string, text: string): YamlFile {
       merge: true,
       prettyErrors: false,
       stringKeys: true,
+      // The library compares each key with each other one; keyProblems is quicker.
+      uniqueKeys: false,
     });
     const [document, second] = 'empty' in documents ? [] : documents;
     if (document === undefined) return unreadable(start, 'empty-file', 'The file is empty.', 'Add jobs.');
@@ -103,19 +106,11 @@ function read(
       at: span(second, second),
     });
   }
-  const readable = document.errors.every((error) => error.code === 'DUPLICATE_KEY');
-  if (readable) {
+  const readable = document.errors.length === 0;
+  if (!document.errors.some(isTooDeep)) {
     visit(document, {
-      Pair(_, pair) {
-        const key = keyOf(pair);
-        if (key === '__proto__') {
-          diagnostics.push({
-            severity: 'error',
-            code: 'bad-name',
-            message: 'Nothing can be called "__proto__".',
-            at: ofNode(pair.key as Node),
-          });
-        }
+      Map(_, map) {
+        diagnostics.push(...keyProblems(map, ofNode));
       },
     });
   }
@@ -125,7 +120,7 @@ function read(
     at: (path) => ofNode(nodeAt(document, path)),
     atKey(path) {
       const parent = resolved(document, nodeAt(document, path.slice(0, -1)));
-      const pair = isMap(parent) ? parent.items.findLast((item) => keyOf(item) === String(path.at(-1))) : undefined;
+      const pair = isMap(parent) ? pairOf(parent, String(path.at(-1))) : undefined;
       return ofNode((pair?.key as Node | undefined) ?? nodeAt(document, path));
     },
     within(path, offset) {
@@ -148,8 +143,7 @@ function nodeAt(document: Document.Parsed, path: Path): Node | null {
     const parent: Node | null = resolved(document, node);
     let next: Node | null = null;
     if (isMap(parent)) {
-      // Of keys that are there twice the last counts, as in the value.
-      const pair = parent.items.findLast((item) => keyOf(item) === String(step));
+      const pair = pairOf(parent, String(step));
       next = (pair?.value as Node | null | undefined) ?? (pair?.key as Node | undefined) ?? null;
     } else if (isSeq(parent)) {
       next = (parent.items[Number(step)] as Node | undefined) ?? null;
@@ -164,18 +158,28 @@ function resolved(document: Document.Parsed, node: Node | null): Node | null {
   return isAlias(node) ? (node.resolve(document) ?? null) : node;
 }
 
+const indexes = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
+
+/** Looked up often in maps that may be long. Of keys that are there twice the last counts, as in the value. */
+function pairOf(map: YAMLMap, key: string): Pair | undefined {
+  const index = indexes.get(map) ?? new Map(map.items.map((pair) => [keyOf(pair), pair]));
+  indexes.set(map, index);
+  return index.get(key);
+}
+
 function keyOf(pair: Pair): string {
   return isScalar(pair.key) ? String(pair.key.value) : '';
 }
 
 /** Where a character of a scalar's value stands in its source: found line by line, because blocks are indented. */
 function sourceOffset(source: string, value: string, offset: number): number | null {
+  const lines = value.split('\n');
   const line = value.slice(0, offset).split('\n').length - 1;
   const column = offset - (value.lastIndexOf('\n', offset - 1) + 1);
-  const content = value.split('\n')[line] ?? '';
+  const content = lines[line] ?? '';
   let from = 0;
   for (let before = 0; before < line; before += 1) {
-    const text = value.split('\n')[before] ?? '';
+    const text = lines[before] ?? '';
     const found = source.indexOf(text, from);
     if (found < 0) return null;
     from = found + text.length;
@@ -184,14 +188,30 @@ function sourceOffset(source: string, value: string, offset: number): number | n
   return found < 0 ? null : found + column;
 }
 
+/** Keys that are there twice, or can't be keys. */
+function keyProblems(map: YAMLMap, place: (node: Node) => Span): readonly Diagnostic[] {
+  const seen = new Set<string>();
+  return map.items.flatMap((pair): Diagnostic[] => {
+    const key = keyOf(pair);
+    const twice = seen.has(key) && key !== '<<';
+    seen.add(key);
+    const at = place(pair.key as Node);
+    if (key === '__proto__') {
+      return [{ severity: 'error', code: 'bad-name', message: 'Nothing can be called "__proto__".', at }];
+    }
+    if (!twice) return [];
+    const message = `The key "${key.slice(0, 100)}" is here twice; only one of them could count.`;
+    return [{ severity: 'error', code: 'duplicate-key', message, hint: 'Remove or rename one of them.', at }];
+  });
+}
+
+function isTooDeep(error: YAMLError): boolean {
+  return /call stack/i.test(error.message);
+}
+
 function explain(error: YAMLError, span: (from: number, to: number) => Span): Diagnostic {
   const at = span(error.pos[0], error.pos[1]);
   const known: Partial<Record<YAMLError['code'], readonly [string, string, string]>> = {
-    DUPLICATE_KEY: [
-      'duplicate-key',
-      'This key is here twice; only one of them could count.',
-      'Remove or rename one of them.',
-    ],
     TAB_AS_INDENT: ['yaml-syntax', 'YAML is indented by spaces, never by tabs.', 'Replace the tab by spaces.'],
     TAG_RESOLVE_FAILED: ['yaml-syntax', 'This tag (!name) has no meaning here.', 'Remove it.'],
     BAD_INDENT: [
@@ -200,10 +220,14 @@ function explain(error: YAMLError, span: (from: number, to: number) => Span): Di
       'Keys of one map start in one column.',
     ],
   };
-  if (/call stack/i.test(error.message)) {
+  if (isTooDeep(error)) {
     return { severity: 'error', code: 'too-deep', message: 'This is nested too deeply.', hint: 'Nest less.', at };
   }
-  const [code, message, hint] = known[error.code] ?? ['yaml-syntax', `This isn't YAML: ${error.message}.`, ''];
+  const [code, message, hint] = known[error.code] ?? [
+    'yaml-syntax',
+    `This isn't YAML: ${error.message.replace('"quote', 'quote "')}.`,
+    '',
+  ];
   return { severity: 'error', code, message, ...(hint && { hint }), at };
 }
 

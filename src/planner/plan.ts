@@ -1,6 +1,7 @@
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { eventContext } from '#src/model/expression.ts';
+import { expandMatrix } from '#src/model/matrix.ts';
 import type { Pipeline } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
@@ -27,6 +28,7 @@ export type Planned =
 /** Limits of one plan: files come from strangers, and each instance of a matrix carries its script. */
 const MAX_JOBS = 500;
 const MAX_CHARACTERS = 8_000_000;
+const MAX_EXPRESSIONS = 20_000;
 
 /**
  * What an event makes of a pipeline: every instance of every job with its templates filled in, why some don't run,
@@ -37,13 +39,12 @@ export function plan(pipeline: Pipeline, trigger: Trigger, repository: Repositor
     const problem = findEnvironment(pipeline, trigger.environment);
     if (problem !== null) return { kind: 'refused', message: problem };
   }
+  const tooMuch = problemOfSize(pipeline);
+  if (tooMuch !== null) return { kind: 'refused', message: tooMuch };
   try {
     const jobs = planJobs(pipeline, trigger, repository, options);
     const size = jobs.reduce((sum, job) => sum + JSON.stringify(job.work).length, 0);
-    if (jobs.length > MAX_JOBS || size > MAX_CHARACTERS) {
-      const message = `The pipeline makes ${jobs.length} jobs with ${size} characters; at most ${MAX_JOBS} and ${MAX_CHARACTERS} are run. Make a matrix smaller.`;
-      return { kind: 'refused', message };
-    }
+    if (size > MAX_CHARACTERS) return { kind: 'refused', message: tooLarge(`${size} characters`, MAX_CHARACTERS) };
     return { kind: 'plan', plan: { jobs } };
   } catch (error) {
     if (error instanceof EvaluationError) return { kind: 'refused', message: error.message };
@@ -72,4 +73,23 @@ function planJobs(
   if (request === null) return planned;
   const reason = `The commit's message asks for it: ${request}.`;
   return planned.map((job) => ({ ...job, skip: reason }));
+}
+
+/** Told from the pipeline, before time is spent on it. */
+function problemOfSize(pipeline: Pipeline): string | null {
+  let [jobs, characters, expressions] = [0, 0, 0];
+  for (const spec of pipeline.jobs) {
+    const instances = expandMatrix(spec.matrix).length;
+    const text = JSON.stringify({ ...spec, matrix: null });
+    jobs += instances;
+    characters += instances * text.length;
+    expressions += instances * (text.split('${{').length - 1);
+  }
+  if (jobs > MAX_JOBS) return tooLarge(`${jobs} jobs`, MAX_JOBS);
+  if (characters > MAX_CHARACTERS) return tooLarge(`${characters} characters of jobs`, MAX_CHARACTERS);
+  return expressions > MAX_EXPRESSIONS ? tooLarge(`${expressions} expressions`, MAX_EXPRESSIONS) : null;
+}
+
+function tooLarge(what: string, most: number): string {
+  return `The pipeline makes ${what}; ${most} is the most that is run. Make a matrix smaller.`;
 }

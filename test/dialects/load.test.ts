@@ -35,6 +35,13 @@ describe('the pipeline of a repository', () => {
 });
 
 describe('hostile files', () => {
+  it('are looked through soon where there is no pipeline', async () => {
+    const blank = '\n'.repeat(500_000);
+    const paths = ['pyproject.toml', 'Cargo.toml', 'rust-toolchain.toml', 'go.mod', 'pom.xml', 'requirements.txt'];
+    const loaded = await loadPipeline(paths, async (wanted) => new Map(wanted.map((path) => [path, blank])));
+    expect(loaded.kind).toBe('pipeline');
+  });
+
   const levels = Array.from(
     { length: 8 },
     (_, i) => `l${i + 1}: &l${i + 1} [${Array.from({ length: 9 }, () => `*l${i}`).join(',')}]`,
@@ -45,6 +52,28 @@ describe('hostile files', () => {
     ['an alias bomb', ['l0: &l0 [x]', ...levels].join('\n'), 'too-many-aliases'],
     ['a huge file', 'x'.repeat(300_000), 'file-too-large'],
     ['a key that objects have', '__proto__: { jobs: {} }\njobs: { a: { image: x, run: y } }', 'bad-name'],
+    [
+      'a text of blank lines with a mistake at its end',
+      `jobs: { a: { image: x, run: "${'\\n'.repeat(100_000)}\${{ foo }}" } }`,
+      'bad-expression',
+    ],
+    ['a text full of mistakes', `jobs: { a: { image: x, run: "${'${{ a }} '.repeat(20_000)}" } }`, 'bad-expression'],
+    [
+      'jobs without number',
+      `jobs: { ${Array.from({ length: 20_000 }, (_, i) => `a${i}: {}`).join(', ')} }`,
+      'too-many-jobs',
+    ],
+    [
+      'variables without number',
+      `jobs: { a: { run: x, env: { ${Array.from({ length: 20_000 }, (_, i) => `a${i}: 1`).join(', ')} } } }`,
+      'missing-key',
+    ],
+    [
+      'long names',
+      `jobs: { a: { ${'x'.repeat(60_000)}: 1, needs: ${'y'.repeat(60_000)} }, ${'z'.repeat(60_001)}: {} }`,
+      'unknown-key',
+    ],
+    ['many mistakes', `jobs: { a: { ${Array.from({ length: 500 }, (_, i) => `k${i}: 1`).join(', ')} } }`, 'many-more'],
     ['nothing', '', 'empty-file'],
   ])('%s', (_, text, code) => {
     const compiled = compileFile('slipway.yml', text);

@@ -18,8 +18,8 @@ export const rust: Detector = {
   find(look) {
     if (!look.has('Cargo.toml')) return [];
     const toolchain = look.text('rust-toolchain.toml') || look.text('rust-toolchain');
-    const least = /^\s*rust-version\s*=\s*["'](\d+(?:\.\d+)*)["']/m.exec(look.text('Cargo.toml'))?.[1];
-    const pinned = /^\s*(?:channel\s*=\s*["'])?(\d+\.\d+(?:\.\d+)?)/m.exec(toolchain)?.[1] ?? least;
+    const least = /^[ \t]*rust-version\s*=\s*["'](\d+(?:\.\d+)*)["']/m.exec(look.text('Cargo.toml'))?.[1];
+    const pinned = /^[ \t]*(?:channel\s*=\s*["'])?(\d+\.\d+(?:\.\d+)?)/m.exec(toolchain)?.[1] ?? least;
     const locked = look.has('Cargo.lock') ? ' --locked' : '';
     const run = [`cargo build --all-targets${locked}`, `cargo test${locked}`];
     return [commands('rust', 'Cargo.toml', `rust:${pinned ?? '1'}`, run)];

@@ -34,7 +34,7 @@ export const python: Detector = {
 /** True if a tool stands among requirements or is configured. */
 function uses(text: string, tool: string): boolean {
   return (
-    new RegExp(`^\\s*(?:\\[(?:tool\\.)?${tool}\\b|["']?${tool}\\b)`, 'm').test(text) ||
+    new RegExp(`^[ \\t]*(?:\\[(?:tool\\.)?${tool}\\b|["']?${tool}\\b)`, 'm').test(text) ||
     new RegExp(`["']${tool}(?:[<>=~!;\\[ ][^"']*)?["']`).test(text)
   );
 }
@@ -52,8 +52,8 @@ function hasTests(look: Look, text: string): boolean {
 
 function versionOf(look: Look): string {
   const required =
-    /^\s*(?:requires-python|python)\s*=\s*["']([^"']*)["']/m.exec(look.text('pyproject.toml'))?.[1] ?? '';
+    /^[ \t]*(?:requires-python|python)\s*=\s*["']([^"']*)["']/m.exec(look.text('pyproject.toml'))?.[1] ?? '';
   // Of a lower bound the newest version that is known to be above it is taken, of a fixed one that one.
-  const exact = /^(?:==|~=|\^)?\s*3\.\d+/.test(required) ? versionIn(required, 2) : null;
+  const exact = /^(?:==|~=|\^)?[ ]?3\.\d+/.test(required) ? versionIn(required, 2) : null;
   return versionIn(look.text('.python-version'), 2) ?? exact ?? DEFAULT_VERSION;
 }

@@ -1,4 +1,4 @@
-import { hasErrors } from '#src/model/diagnostic.ts';
+import { type Diagnostic, hasErrors } from '#src/model/diagnostic.ts';
 import type { EnvironmentSpec, JobSpec } from '#src/model/pipeline.ts';
 import type { z } from 'zod';
 import type { Compiled } from '../dialect.ts';
@@ -12,8 +12,12 @@ import { createReport, type Report, show } from './report.ts';
 import { environment, file as fileSchema, job } from './schema.ts';
 import { ELSEWHERE, LATER } from './words.ts';
 
+const MAX_JOBS = 500;
+/** More than these are not told one by one. */
+const MAX_DIAGNOSTICS = 100;
+
 type Level = keyof typeof LATER;
-type Partial_<T> = { readonly [K in keyof T]?: T[K] };
+type PartsOf<T> = { readonly [K in keyof T]?: T[K] };
 
 /**
  * Compiles slipway.yml. Everything that is right is looked at further although other parts are wrong, so that
@@ -22,7 +26,7 @@ type Partial_<T> = { readonly [K in keyof T]?: T[K] };
 export function compileNative(file: string, text: string): Compiled {
   const report = createReport(readYaml(file, text));
   const { value } = report.yaml;
-  if (value === undefined) return { kind: 'invalid', diagnostics: report.diagnostics };
+  if (value === undefined) return { kind: 'invalid', diagnostics: inOrder(report.diagnostics) };
   if (!isMap(value)) {
     report.error(
       'wrong-type',
@@ -44,6 +48,15 @@ export function compileNative(file: string, text: string): Compiled {
     );
   }
   const ids = Object.keys(rawJobs);
+  if (ids.length > MAX_JOBS) {
+    report.error(
+      'too-many-jobs',
+      report.yaml.atKey(['jobs']),
+      `There are ${ids.length} jobs; ${MAX_JOBS} is the most.`,
+      'Make fewer.',
+    );
+    return { kind: 'invalid', diagnostics: report.diagnostics };
+  }
   const jobs = ids.flatMap((id): JobSpec[] => {
     const path = ['jobs', id];
     const parts = checkShape(report, path, rawJobs[id], job, 'job', []);
@@ -65,9 +78,17 @@ export function compileNative(file: string, text: string): Compiled {
       );
     return spec ? [spec] : [];
   });
-  const diagnostics = [...report.diagnostics].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
+  const diagnostics = inOrder(report.diagnostics);
   if (hasErrors(diagnostics)) return { kind: 'invalid', diagnostics };
   return { kind: 'pipeline', pipeline: { dialect: 'native', file, jobs, environments }, diagnostics };
+}
+
+function inOrder(all: readonly Diagnostic[]): readonly Diagnostic[] {
+  const sorted = [...all].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
+  const next = sorted[MAX_DIAGNOSTICS];
+  if (next === undefined) return sorted;
+  const message = `There are ${sorted.length - MAX_DIAGNOSTICS} more mistakes from here on.`;
+  return [...sorted.slice(0, MAX_DIAGNOSTICS), { severity: 'error', code: 'many-more', message, at: next.at }];
 }
 
 /**
@@ -81,7 +102,7 @@ function checkShape<S extends z.ZodRawShape>(
   schema: z.ZodObject<S, z.core.$strict>,
   level: Level,
   apart: readonly string[],
-): Partial_<z.infer<z.ZodObject<S>>> | null {
+): PartsOf<z.infer<z.ZodObject<S>>> | null {
   const result = schema.safeParse(value);
   const issues = (result.error?.issues ?? []).filter(
     (issue) =>
@@ -98,7 +119,7 @@ function checkShape<S extends z.ZodRawShape>(
     const parsed = (part as unknown as z.ZodType).safeParse(value[key]);
     if (parsed.success) parts[key] = parsed.data;
   }
-  return parts as Partial_<z.infer<z.ZodObject<S>>>;
+  return parts as PartsOf<z.infer<z.ZodObject<S>>>;
 }
 
 function tell(report: Report, problem: Problem, level: Level, depth: number, keys: readonly string[]): void {

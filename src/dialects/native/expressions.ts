@@ -13,6 +13,9 @@ export interface Scope {
   readonly needs: readonly string[];
 }
 
+/** Of one text. */
+const MAX_PROBLEMS = 20;
+
 type Read = { readonly path: readonly string[]; readonly offset: number };
 
 /** Checks the `${{ }}` of a text. `contexts` are those that may stand there. */
@@ -24,7 +27,7 @@ export function checkTemplate(
   scope: Scope | null,
 ): void {
   const template = parseTemplate(text, ['event', 'matrix', 'needs']);
-  for (const { message, offset } of template.problems) {
+  for (const { message, offset } of template.problems.slice(0, MAX_PROBLEMS)) {
     report.error(
       'bad-expression',
       report.yaml.within(path, offset),
@@ -32,8 +35,10 @@ export function checkTemplate(
       variableHint(path, message),
     );
   }
+  const before = report.diagnostics.length;
   for (const part of template.parts) {
     if (typeof part === 'string') continue;
+    if (report.diagnostics.length - before >= MAX_PROBLEMS) return;
     const status = STATUS_FUNCTIONS.find((name) => part.calls.has(name));
     if (status)
       report.error('bad-expression', report.yaml.at(path), `${show(path)}: ${status}() has a meaning only in "if".`);

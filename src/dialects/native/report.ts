@@ -1,6 +1,9 @@
 import type { Diagnostic, Span } from '#src/model/diagnostic.ts';
 import type { Path, YamlFile } from '../yaml.ts';
 
+/** Names in messages come from the file and may be of any length. */
+const MAX_MESSAGE = 500;
+
 /** Collects what is wrong with a file, by paths in it. */
 export interface Report {
   readonly yaml: YamlFile;
@@ -11,8 +14,9 @@ export interface Report {
 
 export function createReport(yaml: YamlFile): Report {
   const diagnostics: Diagnostic[] = [...yaml.diagnostics];
+  const cut = (text: string) => (text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE - 1)}…` : text);
   const add = (severity: 'error' | 'warning') => (code: string, at: Span, message: string, hint?: string) => {
-    diagnostics.push({ severity, code, message, ...(hint && { hint }), at });
+    diagnostics.push({ severity, code, message: cut(message), ...(hint && { hint: cut(hint) }), at });
   };
   return { yaml, diagnostics, error: add('error'), warning: add('warning') };
 }
