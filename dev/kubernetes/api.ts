@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Rule, type User, authenticate, authorize, isAllowed } from './access.ts';
+import { type User, authenticate, authorize, isAllowed } from './access.ts';
 import { type Access, conflict, expired, notFound, Refusal, statusBody } from './answers.ts';
 import type { Images } from './images.ts';
 import { isResource, type Resource, resources, type Thing } from './objects.ts';
@@ -14,8 +14,6 @@ export interface Api {
   readonly images: Images;
   readonly watches: Set<{ readonly response: ServerResponse; readonly end: () => void }>;
 }
-
-export type { Rule };
 
 /** Answers one request as the API server does. Throws Refusal. */
 export async function answer(api: Api, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -2,7 +2,7 @@ import { deploymentStatus, limits, withCondition } from './deployment-status.ts'
 import { ownerOf, type Workload } from './objects.ts';
 import { hashOf, type World } from './world.ts';
 
-export const revisionKey = 'deployment.kubernetes.io/revision';
+const revisionKey = 'deployment.kubernetes.io/revision';
 
 /**
  * The Deployment controller, one turn: finds or makes the ReplicaSet of the template, scales new and old within surge
@@ -47,7 +47,7 @@ export function reconcileDeployment(world: World, deployment: Workload): void {
   write(world, { ...deployment, status: deploymentStatus(world, deployment, now, own) });
 }
 
-export function replicaSetsOf(world: World, deployment: Workload): Workload[] {
+function replicaSetsOf(world: World, deployment: Workload): Workload[] {
   const sets = world.list('replicasets', deployment.metadata.namespace);
   return sets.filter((it) => it.metadata.ownerReferences?.[0]?.uid === deployment.metadata.uid);
 }

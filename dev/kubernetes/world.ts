@@ -34,13 +34,6 @@ export class World {
     return (this.#objects.get(resource)?.get(`${namespace}/${name}`) as Kinds[R] | undefined) ?? null;
   }
 
-  /** Whether the namespace has anything in it; there are no other namespaces. */
-  hasNamespace(namespace: string): boolean {
-    return [...this.#objects.values()].some((it) =>
-      [...it.values()].some((one) => one.metadata.namespace === namespace),
-    );
-  }
-
   /** Stores a new object or a new version of one. Objects are never changed in place: watchers keep them. */
   put<T extends Thing>(resource: Resource, object: T): T {
     const key = `${object.metadata.namespace}/${object.metadata.name}`;

@@ -19,11 +19,8 @@ export function assess(state: WorkloadState, context: RolloutContext): Verdict {
   }
   const current = hasObserved(state, context.generation);
   const trouble = current ? state.troubles[0] : undefined;
-  if (trouble && isHard(trouble)) {
-    const stands = context.troubleSince === null ? 0 : context.now - context.troubleSince;
-    if (stands >= graceMs(context.timeoutMs) || deadlineExceeded(state)) {
-      return { kind: 'failed', cause: 'trouble', reason: `${name}: ${explain(trouble)}` };
-    }
+  if (trouble && isGivenUp(state, trouble, context)) {
+    return { kind: 'failed', cause: 'trouble', reason: `${name}: ${explain(trouble)}` };
   }
   if (context.now - context.startedAt >= context.timeoutMs) {
     if (trouble) return { kind: 'failed', cause: 'trouble', reason: `${name}: ${explain(trouble)}` };
@@ -114,6 +111,13 @@ export function isComplete(state: WorkloadState, generation: number): boolean {
 export function standingTrouble(state: WorkloadState, generation: number): Trouble['kind'] | null {
   const trouble = hasObserved(state, generation) ? state.troubles[0] : undefined;
   return trouble && isHard(trouble) ? trouble.kind : null;
+}
+
+/** Whether waiting on has no use: the trouble has stood for its grace, or the cluster has given up too and this is why. */
+function isGivenUp(state: WorkloadState, trouble: Trouble, context: RolloutContext): boolean {
+  if (deadlineExceeded(state) && (isHard(trouble) || trouble.kind === 'crash')) return true;
+  const stands = context.troubleSince === null ? 0 : context.now - context.troubleSince;
+  return isHard(trouble) && stands >= graceMs(context.timeoutMs);
 }
 
 /** How long a hard trouble must stand before the rollout is given up ahead of its deadline: a tenth of it, at most 60 s. */

@@ -123,6 +123,13 @@ describe('assess', () => {
       'failed',
       /exits with code 1/,
     ],
+    [
+      'a crash and the cluster gives up',
+      { ...half, troubles: [{ ...crash, restarts: 2 }], conditions: exceeded },
+      {},
+      'failed',
+      /restarted 2 times/,
+    ],
     ['slow, past the cluster’s own deadline', { ...half, conditions: exceeded }, {}, 'progressing', /1 of 2/],
     [
       'slow with a failing probe, past the cluster’s own deadline',
