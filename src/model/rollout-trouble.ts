@@ -30,7 +30,15 @@ export function bySeverity(a: Trouble, b: Trouble): number {
 }
 
 function severity(trouble: Trouble): number {
-  const order: Record<Trouble['kind'], number> = { create: 0, image: 1, config: 2, crash: 3, schedule: 4, start: 5, unready: 6 };
+  const order: Record<Trouble['kind'], number> = {
+    create: 0,
+    image: 1,
+    config: 2,
+    crash: 3,
+    schedule: 4,
+    start: 5,
+    unready: 6,
+  };
   return order[trouble.kind];
 }
 
