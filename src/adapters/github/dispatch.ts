@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ZodError } from 'zod';
 import type { Intake } from '#src/engine/ports.ts';
@@ -28,6 +29,7 @@ export interface Dispatcher {
 /** Deliveries of different repositories are handled side by side, this many at most. */
 const lanes = 8;
 const batch = 64;
+const stormMs = 20;
 const giveUpMs = 5 * 60_000;
 
 /** About two hours in all: long enough for an outage of GitHub or of a disk. */
@@ -84,6 +86,8 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
       again = false;
       try {
         await takeBatch();
+        // In a storm each delivery would ask the store again, which then has less time for storing.
+        if (busy.size > 0) await sleep(stormMs, undefined, { ref: false });
       } catch (error) {
         options.logger.error({ err: error }, 'Stored deliveries could not be read; trying again in 5 s.');
         wakeIn(5_000);
@@ -92,6 +96,10 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
   }
 
   async function takeBatch(): Promise<void> {
+    if (busy.size >= batch / 2) {
+      more = true;
+      return;
+    }
     const limit = batch + busy.size + failed.size;
     justFinished.clear();
     const pending = await options.store.pending(limit);
