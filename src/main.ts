@@ -19,6 +19,7 @@ import { excerpt } from './engine/excerpt.ts';
 import type { Clock, Logs, Reporter } from './engine/ports.ts';
 import type { Store } from './engine/store.ts';
 import { type Home, openHome } from './home.ts';
+import { PlatformError } from './model/outcome.ts';
 import { type Operator, readOperator } from './operator.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
 import { webApp } from './web/app.ts';
@@ -281,7 +282,7 @@ export async function main(): Promise<void> {
     logger.info({ signal: await promise }, 'stopping');
     await server.close();
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
+    if (!(error instanceof SettingsError) && !(error instanceof PlatformError)) throw error;
     console.error(`slipway: ${error.message}`);
     process.exitCode = 1;
   }

@@ -27,6 +27,8 @@ export interface RolloutRequest {
   readonly onPlanned: (changes: readonly RolloutChange[]) => Promise<void>;
   /** Aborted when somebody cancels: what was patched is put back. */
   readonly signal: AbortSignal;
+  /** Aborted when the server stops: everything is left as it is, for the next server to take up. */
+  readonly leave: AbortSignal;
   /** For tests. Rejects or resolves when aborted. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -51,7 +53,7 @@ export interface RolloutResult {
 /**
  * Moves workloads to images, one after the other, and sees each through. All are inspected before the first is
  * patched, so nothing changes if any is wrong. When one fails, those already patched go back, in reverse order, and
- * that is followed too. Never throws: the platform's failure is the outcome `broken`.
+ * that is followed too. The platform's failure is the outcome `broken`; it throws only the reason of `leave`.
  */
 export async function rollOut(request: RolloutRequest): Promise<RolloutResult> {
   const inspected = await inspectAll(request);
@@ -87,8 +89,10 @@ interface Step {
 }
 
 async function inspectAll(request: RolloutRequest): Promise<{ steps: readonly Step[] } | { outcome: Outcome }> {
-  const { items, cluster, signal } = request;
+  const { items, cluster, leave } = request;
+  const signal = AbortSignal.any([request.signal, leave]);
   const results = await Promise.allSettled(items.map((item) => cluster.inspect(item.target, signal)));
+  leave.throwIfAborted();
   if (signal.aborted) return { outcome: cancelled(signal) };
   const steps: Step[] = [];
   const wrong: string[] = [];
@@ -110,6 +114,17 @@ async function inspectAll(request: RolloutRequest): Promise<{ steps: readonly St
 }
 
 async function setAndFollow(
+  request: RolloutRequest,
+  target: RolloutTarget,
+  image: string,
+  cancel: AbortSignal,
+): Promise<Ended> {
+  const ended = await setAndFollowUntil(request, target, image, AbortSignal.any([cancel, request.leave]));
+  request.leave.throwIfAborted();
+  return ended;
+}
+
+async function setAndFollowUntil(
   request: RolloutRequest,
   target: RolloutTarget,
   image: string,

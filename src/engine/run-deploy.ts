@@ -11,7 +11,8 @@ import { type Completion, trackJob } from './track.ts';
 
 /**
  * Rolls an environment's workloads to the digests recorded for the commit, with a deployment record and an audit
- * record. Nothing is patched unless everything is allowed and every image is there.
+ * record. Nothing is patched unless everything is allowed and every image is there. `signal` cancels, and what was
+ * patched goes back; `stop` leaves everything as it is, by throwing.
  */
 export async function runDeploy(
   parts: Parts,
@@ -19,6 +20,7 @@ export async function runDeploy(
   job: Job,
   work: DeployWork,
   signal: AbortSignal,
+  stop: AbortSignal,
 ): Promise<Completion> {
   const track = await trackJob(parts, job, ['roll out'], () => {});
   const record = await openRecord(parts, run, job, work);
@@ -46,6 +48,7 @@ export async function runDeploy(
         onProgress: say,
         onPlanned: async (planned) => await parts.store.deployments.save({ ...record, changes: planned }),
         signal,
+        leave: stop,
       });
       outcome = result.outcome;
       changes = result.changes;
@@ -53,6 +56,10 @@ export async function runDeploy(
       track.say(result.summary);
     }
   } catch (error) {
+    if (stop.aborted) {
+      await track.close();
+      throw error;
+    }
     parts.log.error({ err: error, run: run.id, job: job.plan.key }, 'deployment broke');
     outcome = outcomeOf(error);
   }

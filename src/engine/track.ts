@@ -1,4 +1,5 @@
 import type { Annotation } from '#src/model/annotation.ts';
+import { createMasker } from '#src/model/mask.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, Step, TestSummary } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
@@ -14,7 +15,7 @@ export interface Completion {
 
 export interface Track {
   readonly listener: JobListener;
-  /** A line of Slipway's own in the job's log. */
+  /** A line of Slipway's own in the job's log; what others wrote may be part of it, so it is masked. */
   say(line: string): void;
   /** Writes what is left; no listener call may follow. */
   close(): Promise<void>;
@@ -77,12 +78,17 @@ export async function trackJob(
         store();
       },
     },
-    say: (line) => write(Buffer.from(`${line}\n`)),
+    say: (line) => write(masked(`${line}\n`, parts.limits.secrets)),
     async close() {
       await storing;
       await writer.close();
     },
   };
+}
+
+function masked(text: string, secrets: readonly string[]): Buffer {
+  const masker = createMasker(secrets);
+  return Buffer.concat([masker.push(Buffer.from(text)), masker.flush()]);
 }
 
 function applyStep(step: Step, change: StepChange, offset: number): Step {

@@ -51,22 +51,21 @@ export function createWorkers(parts: Parts, wake: (runId: string) => Promise<voi
 
   function launch(job: Job): void {
     const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, stopping]);
-    const done = work(job, signal).finally(() => {
+    const done = work(job, abort.signal).finally(() => {
       active.delete(done);
       pump();
     });
     active.set(done, { job, abort });
   }
 
-  async function work(job: Job, signal: AbortSignal): Promise<void> {
+  async function work(job: Job, cancel: AbortSignal): Promise<void> {
     const log = { run: job.runId, job: job.plan.key, attempt: job.attempt };
     try {
       const run = await parts.store.runs.get(job.runId);
       if (run === null) return;
       parts.reporter.report(run.id);
-      const completion = await perform(run, job, signal).catch((error: unknown): Completion => {
-        parts.log.error({ ...log, err: error }, 'job broke');
+      const completion = await perform(run, job, cancel).catch((error: unknown): Completion => {
+        if (!stopping.aborted) parts.log.error({ ...log, err: error }, 'job broke');
         return { outcome: outcomeOf(error) };
       });
       // Stopped with the server: nothing is recorded, so that the next start repeats the job.
@@ -80,14 +79,15 @@ export function createWorkers(parts: Parts, wake: (runId: string) => Promise<voi
     void wake(job.runId);
   }
 
-  function perform(run: Run, job: Job, signal: AbortSignal): Promise<Completion> {
+  function perform(run: Run, job: Job, cancel: AbortSignal): Promise<Completion> {
+    const signal = AbortSignal.any([cancel, stopping]);
     switch (job.plan.work.kind) {
       case 'script':
         return runScript(parts, run, job, job.plan.work, signal);
       case 'image':
         return runImage(parts, run, job, job.plan.work, signal);
       case 'deploy':
-        return runDeploy(parts, run, job, job.plan.work, signal);
+        return runDeploy(parts, run, job, job.plan.work, cancel, stopping);
     }
   }
 

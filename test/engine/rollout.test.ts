@@ -54,6 +54,7 @@ async function roll(
   items: readonly RolloutItem[],
   options: Partial<FakeClusterOptions> & {
     readonly cancelAtMs?: number;
+    readonly leaveAtMs?: number;
     readonly meanwhile?: (cluster: FakeCluster) => void;
   } = {},
 ) {
@@ -72,10 +73,14 @@ async function roll(
   if (options.cancelAtMs !== undefined) {
     void time.sleep(options.cancelAtMs).then(() => cancel.abort(new Error('Cancelled by ann.')));
   }
+  const leave = new AbortController();
+  if (options.leaveAtMs !== undefined) {
+    void time.sleep(options.leaveAtMs).then(() => leave.abort(new Error('The server stops.')));
+  }
   if (options.meanwhile) void time.sleep(300).then(() => options.meanwhile?.(cluster));
   const progress: string[] = [];
   const planned: RolloutChange[] = [];
-  const result = await rollOut({
+  const rolling = rollOut({
     items,
     cluster,
     clock: time,
@@ -86,7 +91,11 @@ async function roll(
       planned.push(...changes);
     },
     signal: cancel.signal,
+    leave: leave.signal,
     sleep: (ms, signal) => time.sleep(ms, signal),
+  });
+  const result = await rolling.catch((error: unknown) => {
+    throw new Error(`${String(error)} ${cluster.patches.join(' ')}`);
   });
   return { ...result, progress, planned, patches: cluster.patches, tookMs: time.now() };
 }
@@ -184,6 +193,12 @@ describe('rollOut', () => {
       expect.stringMatching(/somebody else set the image to r\/api:theirs/),
     );
     expect(result.patches).toEqual([`shop/api=${good}`]);
+  });
+
+  it('leaves everything as it is when the server stops', async () => {
+    await expect(roll([api(good), web(good)], { leaveAtMs: 300 })).rejects.toThrow(
+      `Error: The server stops. shop/api=${good}`,
+    );
   });
 
   it('puts back what a cancelled rollout changed', async () => {

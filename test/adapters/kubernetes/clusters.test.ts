@@ -27,6 +27,7 @@ function roll(image: string, workload: RolloutTarget = target, timeoutMs = 20_00
     onProgress: () => {},
     onPlanned: async () => {},
     signal: never,
+    leave: never,
   });
 }
 
