@@ -60,6 +60,8 @@ export interface JobContainer {
   /** As the engine sees them. */
   readonly controlPath: string;
   readonly workspacePath: string;
+  /** What the server mounts on the workspace afterwards shall be seen. Its path must lie in a shared mount. */
+  readonly seesMounts: boolean;
   /** Name of a network, or null for the default bridge. */
   readonly network: string | null;
 }
@@ -82,12 +84,11 @@ export async function createJobContainer(docker: Docker, spec: JobContainer): Pr
         LogConfig: { Type: 'none', Config: {} },
         Mounts: [
           { Type: 'bind', Source: spec.controlPath, Target: CONTROL },
-          // What the server mounts there afterwards shall be seen.
           {
             Type: 'bind',
             Source: spec.workspacePath,
             Target: WORKSPACE,
-            BindOptions: { Propagation: 'rslave' },
+            ...(spec.seesMounts ? { BindOptions: { Propagation: 'rslave' as const } } : {}),
           },
         ],
         ...(spec.network === null ? {} : { NetworkMode: spec.network }),

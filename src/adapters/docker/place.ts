@@ -88,6 +88,7 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
       limits: site.limits,
       controlPath: site.hostPaths.translate(folder.control),
       workspacePath: site.hostPaths.translate(site.workspaces.seen(folder.workspace)),
+      seesMounts: site.workspaces.mounts,
       network: request.network,
     });
     await startContainer(container, request.image.name);

@@ -1,0 +1,131 @@
+import type { Executor, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
+import { type Outcome, PlatformError, success, UserError } from '#src/model/outcome.ts';
+
+/** What a scripted step may do. */
+export interface FakeStep {
+  readonly request: JobRequest;
+  readonly tree: Tree;
+  /** The job's workspace: contents by path. What artifacts and reports name is taken from here. */
+  readonly files: Map<string, string>;
+  /** Aborted when the job is stopped. */
+  readonly signal: AbortSignal;
+  write(text: string): void;
+}
+
+/** Exit code of the step; throws to break the platform (PlatformError) or to refuse the job (UserError). */
+export type FakeScript = (script: string, step: FakeStep) => number | Promise<number>;
+
+export interface FakeExecutor extends Executor {
+  /** Requests so far, in the order they came. */
+  readonly requests: readonly JobRequest[];
+  /** While set, every call throws it. */
+  failure: PlatformError | null;
+}
+
+/**
+ * An Executor without containers: `script` plays each step. Files are handed from job to job as with the real one;
+ * a pattern of artifacts or reports is a path or ends in `/**`.
+ */
+export function openFakeExecutor(script: FakeScript = () => 0): FakeExecutor {
+  const archives = new Map<string, ReadonlyMap<string, string>>();
+  const requests: JobRequest[] = [];
+  const fake: FakeExecutor = {
+    requests,
+    failure: null,
+    async run(request, tree, listener, signal) {
+      tree.catch(() => {});
+      if (fake.failure) throw fake.failure;
+      requests.push(request);
+      try {
+        return await play(request, await tree, listener, signal, script, archives);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        return { outcome: { kind: 'failure', reason: error.message }, artifacts: null, reports: new Map() };
+      }
+    },
+    async sweep() {
+      if (fake.failure) throw fake.failure;
+      return 0;
+    },
+    async ping() {
+      if (fake.failure) throw fake.failure;
+    },
+    async close() {},
+  };
+  return fake;
+}
+
+async function play(
+  request: JobRequest,
+  tree: Tree,
+  listener: JobListener,
+  signal: AbortSignal,
+  script: FakeScript,
+  archives: Map<string, ReadonlyMap<string, string>>,
+): Promise<JobResult> {
+  const limit = AbortSignal.timeout(request.timeoutMs);
+  const stop = AbortSignal.any([signal, limit]);
+  const files = new Map(request.inputs.flatMap((ref) => [...(archives.get(ref) ?? [])]));
+  const outcome = await playSteps(request, { request, tree, files, signal: stop }, listener, script, () => {
+    if (signal.aborted) return { kind: 'cancelled', reason: messageOf(signal.reason) };
+    if (!limit.aborted) return null;
+    return { kind: 'timed_out', reason: `The job was stopped at its time limit of ${request.timeoutMs / 1000} s.` };
+  });
+  const reports = new Map([...files].filter(([path]) => request.reports.some((pattern) => matches(pattern, path))));
+  const kept = new Map([...files].filter(([path]) => request.artifacts.some((pattern) => matches(pattern, path))));
+  if (outcome.kind !== 'success' || kept.size === 0) return { outcome, artifacts: null, reports };
+  const ref = `${request.jobId}-${request.attempt}.tar`;
+  archives.set(ref, kept);
+  return { outcome, artifacts: ref, reports };
+}
+
+async function playSteps(
+  request: JobRequest,
+  surroundings: Omit<FakeStep, 'write'>,
+  listener: JobListener,
+  script: FakeScript,
+  stopped: () => Outcome | null,
+): Promise<Outcome> {
+  const write = (text: string) => {
+    const masked = request.secrets.reduce((line, secret) => line.replaceAll(secret, '***'), text);
+    listener.log(Buffer.from(masked));
+  };
+  for (const [index, step] of request.steps.entries()) {
+    const early = stopped();
+    if (early) return early;
+    listener.step({ kind: 'started', index, at: Date.now() });
+    write(`$ ${step.script}\n`);
+    let exitCode = 1;
+    try {
+      exitCode = await untilStopped(
+        Promise.resolve(script(step.script, { ...surroundings, write })),
+        surroundings.signal,
+      );
+    } catch (error) {
+      if (!stopped()) throw error;
+      exitCode = 143;
+    }
+    listener.step({ kind: 'finished', index, at: Date.now(), exitCode });
+    const late = stopped();
+    if (late) return late;
+    if (exitCode !== 0) return { kind: 'failure', reason: `Step "${step.name}" failed with exit code ${exitCode}.` };
+  }
+  return success;
+}
+
+function untilStopped(code: Promise<number>, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new Error('the job was stopped'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    code.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+function matches(pattern: string, path: string): boolean {
+  return pattern.endsWith('/**') ? path.startsWith(pattern.slice(0, -2)) : path === pattern;
+}
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}
