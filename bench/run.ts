@@ -1,10 +1,14 @@
 import { checkout } from './checkout.ts';
 import { deliveries } from './deliveries.ts';
+import { jobs } from './jobs.ts';
 import { met, type Row, table } from './measure.ts';
+import { server } from './server.ts';
 
 /** Measures everything, or what is named: `npm run bench -- deliveries`. Exits with 1 if a target is missed. */
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  jobs: () => jobs(11),
   deliveries: () => deliveries(5),
+  server: () => server(9),
   checkout: () => checkout(7),
 };
 

@@ -1,0 +1,129 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { type GitHub, startGitHub } from '#dev/github/index.ts';
+import { startProcess } from '#dev/processes.ts';
+
+const run = promisify(execFile);
+const root = new URL('../', import.meta.url);
+
+/** A small GitHub with one repository, and the whole server as a process of its own. */
+export interface Town extends AsyncDisposable {
+  readonly github: GitHub;
+  readonly url: string;
+  readonly pid: number;
+  /** Where the server keeps logs; the folders in it are made already, so that they can be watched. */
+  readonly logs: string;
+  /** Pushes a commit with these files to main; answers with it. */
+  push(files: Readonly<Record<string, string>>): Promise<string>;
+  /** Waits until all check runs of the commit are completed. All must succeed. */
+  succeeded(sha: string): Promise<void>;
+}
+
+export async function openTown(settings: Readonly<Record<string, string>>): Promise<Town> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-bench-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(join(folder, 'github'));
+  const github = await startGitHub({ home: join(folder, 'github') });
+  stack.defer(() => github.close());
+  const port = await freePort();
+  const secret = randomBytes(16).toString('hex');
+  const manifest = parse(await readFile(new URL('app.yml', root), 'utf8')) as {
+    default_permissions: Record<string, 'read' | 'write'>;
+    default_events: string[];
+  };
+  const app = github.registerApp({
+    owner: 'acme',
+    permissions: manifest.default_permissions,
+    events: manifest.default_events,
+    webhook: { url: `http://127.0.0.1:${port}/api/github/webhooks`, secret },
+  });
+  const home = join(folder, 'slipway');
+  for (let i = 0; i < 256; i += 1) {
+    await mkdir(join(home, 'logs', i.toString(16).padStart(2, '0')), { recursive: true });
+  }
+  const server = await startProcess(process.execPath, [new URL('src/main.ts', root).pathname], {
+    ready: /"msg":"listening"/,
+    deadlineMs: 60_000,
+    cwd: folder,
+    env: {
+      APP_ID: String(app.id),
+      PRIVATE_KEY: app.privateKey,
+      PRIVATE_KEY_PATH: '',
+      WEBHOOK_SECRET: secret,
+      WEBHOOK_PATH: '',
+      GHE_HOST: github.host,
+      GHE_PROTOCOL: 'http',
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      SLIPWAY_URL: '',
+      SLIPWAY_HOME: home,
+      SLIPWAY_CONFIG: '',
+      SLIPWAY_MAX_JOBS: '',
+      KUBECONFIG: '',
+      LOG_LEVEL: 'info',
+      ...settings,
+    },
+  });
+  stack.defer(() => server.stop());
+  const commit = await openRepository(github, app, join(folder, 'work'));
+  const owned = stack.move();
+  return {
+    github,
+    url: `http://127.0.0.1:${port}`,
+    pid: server.pid,
+    logs: join(home, 'logs'),
+    push: commit,
+    async succeeded(sha) {
+      const runs = await github.waitFor(
+        `the check runs of ${sha}`,
+        () => {
+          const all = github.checkRuns('acme/bench', sha);
+          return all.length > 0 && all.every((check) => check.status === 'completed') ? all : null;
+        },
+        120_000,
+      );
+      const failed = runs.find((check) => check.conclusion !== 'success');
+      if (failed) throw new Error(`${failed.name}: ${failed.title}\n${failed.summary}\n${server.tail()}`);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function openRepository(
+  github: GitHub,
+  app: Parameters<GitHub['install']>[0],
+  folder: string,
+): Promise<Town['push']> {
+  await github.people.createRepository({ owner: 'acme', name: 'bench', private: true });
+  github.people.setRole('acme/bench', 'ada', 'write');
+  github.install(app, 'acme');
+  const person = ['-c', 'user.name=Ada', '-c', 'user.email=ada@acme.example'];
+  const git = async (...args: string[]): Promise<string> =>
+    (await run('git', [...person, ...args], { cwd: folder })).stdout.trim();
+  await mkdir(folder);
+  await git('init', '--quiet', '--initial-branch=main');
+  await git('remote', 'add', 'origin', github.pushUrl('acme/bench', 'ada'));
+  return async (files) => {
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    await git('add', '--all');
+    await git('commit', '--quiet', '--message', 'Change something');
+    await git('push', '--quiet', 'origin', 'main');
+    return git('rev-parse', 'HEAD');
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('The system gave no free port.');
+  return address.port;
+}
