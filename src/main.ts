@@ -129,7 +129,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     executor: docker.executor,
     builder: docker.builder,
     cluster: openClusters({ clusters: operator.clusters, logger: logger.child({ part: 'kubernetes' }) }),
-    reporter: both(checks, changes.notify),
+    reporter: both(checks, (runId) => changes.notify(runId)),
     forge: createForge(github),
     logs,
     store,

@@ -314,9 +314,9 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const why =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : String((error as Error).message);
-    throw new Error(`names the file ${file}, which can't be read: ${why}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file' : message;
+    throw new Error(`names the file ${file}, which can't be read: ${why}`, { cause: error });
   }
 }
 

@@ -68,9 +68,9 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
     source,
     executor: docker.executor,
     builder: docker.builder,
-    cluster: unused<Cluster>('Kubernetes'),
+    cluster: unused('Kubernetes') as Cluster,
     reporter,
-    forge: unused<Forge>('GitHub'),
+    forge: unused('GitHub') as Forge,
     logs,
     store,
     policy: { refusePush: () => null, refuseRollout: () => null },
@@ -175,8 +175,11 @@ function gitEnvironment(): Readonly<Record<string, string>> {
 }
 
 /** A part that a run without GitHub never asks for. */
-function unused<T extends object>(name: string): T {
-  return new Proxy({} as T, {
-    get: () => () => Promise.reject(new PlatformError(`"slipway run" has no ${name}.`)),
-  });
+function unused(name: string): object {
+  return new Proxy(
+    {},
+    {
+      get: () => () => Promise.reject(new PlatformError(`"slipway run" has no ${name}.`)),
+    },
+  );
 }

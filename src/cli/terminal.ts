@@ -116,6 +116,6 @@ export function terminalReporter(
 
 /** At most `width` characters, counting what a terminal shows. */
 function cut(line: string, width: number): string {
-  const characters = [...line];
+  const characters = Array.from(new Intl.Segmenter().segment(line), (each) => each.segment);
   return characters.length < width ? line : `${characters.slice(0, width - 2).join('')}…`;
 }

@@ -111,16 +111,17 @@ describe('the pipeline file', () => {
       { 'slipway.yml': 'jobs:\n  a: { image: x, run: y, colour: red }\n' },
       'failure',
       /slipway\.yml has a mistake/,
+      ['2:26'],
     ],
-    ['is missing and nothing is found', { 'README.md': 'hi' }, 'neutral', /slipway\.yml/],
-    ["can't be read", new UserError('The commit is gone.'), 'failure', /gone/],
-    ["can't be fetched", new PlatformError('GitHub is down.'), 'broken', /GitHub is down/],
-  ])('%s: the run ends and says so', async (_name, files, kind, reason) => {
+    ['is missing and nothing is found', { 'README.md': 'hi' }, 'neutral', /slipway\.yml/, []],
+    ["can't be read", new UserError('The commit is gone.'), 'failure', /gone/, []],
+    ["can't be fetched", new PlatformError('GitHub is down.'), 'broken', /GitHub is down/, []],
+  ])('%s: the run ends and says so', async (_name, files, kind, reason, places) => {
     const s = await scenario({ commits: { a1: files } });
     const view = await s.play(trigger(push('a1')));
     expect(view.jobs).toEqual([]);
     expect(view.run.outcome).toMatchObject({ kind, reason: expect.stringMatching(reason) as unknown });
-    if (view.run.diagnostics.length > 0) expect(view.run.diagnostics[0]?.at).toMatchObject({ line: 2, column: 26 });
+    expect(view.run.diagnostics.map((d) => `${d.at.line}:${d.at.column}`)).toEqual(places);
   });
 
   it('is not needed: what a repository has is run', async () => {

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { Octokit } from '@octokit/rest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
@@ -93,10 +94,8 @@ export function createSetup(options: SetupOptions) {
   }
 }
 
-export type Setup = ReturnType<typeof createSetup>;
-
 /** app.yml with this server's addresses. */
-export function manifestOf(options: Pick<SetupOptions, 'manifest' | 'publicUrl' | 'webhookPath' | 'redirectPath'>) {
+function manifestOf(options: Pick<SetupOptions, 'manifest' | 'publicUrl' | 'webhookPath' | 'redirectPath'>) {
   return {
     ...manifestFile.parse(parse(options.manifest)),
     url: options.publicUrl,
@@ -113,24 +112,15 @@ const conversion = z.object({
   html_url: z.string(),
 });
 
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
 async function exchangeCode(api: string, code: string): Promise<AppCredentials> {
-  let response: Response;
-  try {
-    response = await fetch(`${api}/app-manifests/${code}/conversions`, {
-      method: 'POST',
-      headers: { accept: 'application/vnd.github+json', 'user-agent': 'slipway' },
-      signal: AbortSignal.timeout(exchangeTimeoutMs),
-    });
-  } catch (error) {
-    throw new PlatformError(`${api} can't be reached from this server. Check its network, GHE_HOST and proxies.`, {
-      cause: error,
-    });
-  }
-  if (response.status === 404 || response.status === 422) {
-    throw new UserError('GitHub no longer knows this code: it works once, for an hour. Start again.');
-  }
-  if (!response.ok) throw new PlatformError(`GitHub answered ${response.status} to the registration. Try again later.`);
-  const app = conversion.safeParse(await response.json());
+  const octokit = new Octokit({ baseUrl: api, userAgent: 'slipway', log: quiet });
+  const request = { signal: AbortSignal.timeout(exchangeTimeoutMs) };
+  const answer = await octokit.rest.apps.createFromManifest({ code, request }).catch((error: unknown) => {
+    throw refusalOf(api, (error as { readonly status?: number }).status ?? null, error);
+  });
+  const app = conversion.safeParse(answer.data);
   if (!app.success) throw new PlatformError('GitHub registered the App but sent no credentials for it.');
   return {
     appId: app.data.id,
@@ -139,6 +129,18 @@ async function exchangeCode(api: string, code: string): Promise<AppCredentials> 
     webhookSecret: app.data.webhook_secret,
     installUrl: `${app.data.html_url}/installations/new`,
   };
+}
+
+/** Octokit gives what never reached GitHub the status 500 and no answer. */
+function refusalOf(api: string, status: number | null, error: unknown): Error {
+  if (status === 404 || status === 422) {
+    return new UserError('GitHub no longer knows this code: it works once, for an hour. Start again.');
+  }
+  if (status !== null && (error as { readonly response?: unknown }).response !== undefined) {
+    return new PlatformError(`GitHub answered ${status} to the registration. Try again later.`);
+  }
+  const message = `${api} can't be reached from this server. Check its network, GHE_HOST and proxies.`;
+  return new PlatformError(message, { cause: error });
 }
 
 function webUrl(host: string | null, protocol: 'https' | 'http'): string {

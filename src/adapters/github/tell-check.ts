@@ -148,6 +148,7 @@ function contentOf(wanted: CheckRun, annotations: readonly CheckAnnotation[]): R
     ...(wanted.conclusion ? { conclusion: wanted.conclusion } : {}),
     ...(wanted.startedAt && wanted.status !== 'queued' ? { started_at: wanted.startedAt } : {}),
     ...(wanted.completedAt ? { completed_at: wanted.completedAt } : {}),
+    ...(wanted.actions.length > 0 ? { actions: wanted.actions } : {}),
     output: {
       title: wanted.title,
       summary: wanted.summary,

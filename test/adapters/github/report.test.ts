@@ -258,3 +258,13 @@ it.each([
   const all = [{ path: 'a.js', startLine: 3, endLine: 3, level: 'failure' as const, message: 'no', ...change }];
   expect(checkAnnotations(all)).toEqual([]);
 });
+
+it('offers to retry failed jobs, within the lengths that GitHub allows, and only then', () => {
+  const { actions } = show(ended('t', failed));
+  expect(actions.map((action) => action.identifier)).toEqual(['retry-failed']);
+  for (const { label, description, identifier } of actions) {
+    expect([label.length <= 20, description.length <= 40, identifier.length <= 20]).toEqual([true, true, true]);
+  }
+  expect(show(ended('t', { kind: 'success' })).actions).toEqual([]);
+  expect(show(running('t')).actions).toEqual([]);
+});

@@ -1,4 +1,5 @@
 import type { Annotation } from '#src/model/annotation.ts';
+import { type Button, buttonsOf } from '#src/model/button.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { summaryOf } from './summary.ts';
@@ -18,6 +19,8 @@ export interface CheckRun {
   readonly summary: string;
   readonly text: string | null;
   readonly annotations: readonly CheckAnnotation[];
+  /** GitHub shows them once the check run is completed: at most 3. */
+  readonly actions: readonly Button[];
 }
 
 export type Conclusion = 'success' | 'failure' | 'timed_out' | 'cancelled' | 'skipped' | 'neutral';
@@ -34,7 +37,7 @@ export interface CheckAnnotation {
 }
 
 /** More would take GitHub minutes and people hours; the summary says how many were left out. */
-export const maxAnnotations = 1000;
+const maxAnnotations = 1000;
 
 /** The check run of one job. `excerpt` is the part of its log that matters, '' if there is none. */
 export function checkRunOf(
@@ -55,6 +58,7 @@ export function checkRunOf(
     summary: cutBytes(summaryOf(view, job, extras.detailsUrl), maxBytes),
     text: textOf(job, extras),
     annotations: completed ? checkAnnotations(job.annotations) : [],
+    actions: completed ? buttonsOf(job) : [],
   };
 }
 
@@ -75,7 +79,7 @@ export function conclusionOf(outcome: Outcome, allowed: boolean): Conclusion {
 }
 
 /** What happened, in one line. */
-export function headline(view: RunView, job: Job): string {
+function headline(view: RunView, job: Job): string {
   if (job.state === 'completed' && job.outcome) return ending(job, job.outcome);
   if (job.state === 'running') {
     if (job.plan.work.kind === 'deploy') return job.progress ?? `Deploying to ${job.plan.work.environment}`;
@@ -95,7 +99,9 @@ function ending(job: Job, outcome: Outcome): string {
   switch (outcome.kind) {
     case 'success':
       if (job.plan.work.kind === 'deploy') return `Deployed to ${job.plan.work.environment}${time}`;
-      return tests && tests.total > 0 ? `${tests.total} tests passed${time}` : `Passed${time}`;
+      return tests && tests.total > 0
+        ? `${tests.total} ${tests.total === 1 ? 'test' : 'tests'} passed${time}`
+        : `Passed${time}`;
     case 'failure': {
       const what = tests && tests.failed > 0 ? `${tests.failed} of ${tests.total} tests failed` : outcome.reason;
       return job.plan.continueOnError ? `Failed, which is allowed: ${what}` : what;

@@ -5,7 +5,7 @@ import { type CheckRun, checkAnnotations, conclusionOf, iso } from './check-run.
 import { cut, cutBytes, escapeMarkdown, fenced, maxBytes, titleOf } from './text.ts';
 
 /** Name of the check run that speaks for the pipeline file, or for a run without jobs. */
-export const runCheckName = 'slipway';
+const runCheckName = 'slipway';
 
 /**
  * The check run `slipway`, where there is something to say that belongs to no job: the file has mistakes, nothing was
@@ -40,6 +40,7 @@ export function runCheckOf(
     summary: cutBytes(summary(reasonOf(outcome), run.diagnostics), maxBytes),
     text: null,
     annotations: checkAnnotations(run.diagnostics.map(annotationOf)),
+    actions: [],
   };
 }
 
@@ -60,6 +61,7 @@ export function settledRunCheck(
     summary: 'What runs is shown by the other check runs.',
     text: null,
     annotations: [],
+    actions: [],
   };
 }
 
