@@ -110,7 +110,9 @@ export async function startContainer(container: Docker.Container, image: string)
 /** SIGTERM to everything in the container but its first process: a shell alone wouldn't hand it on. */
 export async function terminateAll(container: Docker.Container): Promise<void> {
   const exec = await container.exec({ Cmd: ['/bin/sh', '-c', 'kill -TERM -1'], User: '0' });
-  await exec.start({ Detach: true });
+  const answer = await exec.start({ Detach: true });
+  // Empty; unread it would hold its connection open.
+  answer.destroy();
 }
 
 export async function kill(container: Docker.Container): Promise<void> {
