@@ -81,7 +81,7 @@ export function readOperator(file: string | null, kubeconfig: string | null): Op
 }
 
 /** The rules of the file as answers. What no rule allows is refused; the answer says which line would allow it. */
-export function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>): Policy {
+function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>): Policy {
   const rules = Object.entries(content.repositories ?? {}).map(([pattern, rule]) => ({
     matches: glob(pattern.toLowerCase()),
     rule,

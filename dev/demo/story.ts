@@ -7,7 +7,7 @@ import type { World } from './world.ts';
 export type Tell = (line: string) => void;
 
 /** Something did not happen as the story goes. */
-export class StoryError extends Error {
+class StoryError extends Error {
   override readonly name = 'StoryError';
 }
 

@@ -2,7 +2,7 @@ import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 
 /** The sign that stands before a job's name, by its state. */
-export function mark(job: Job): string {
+function mark(job: Job): string {
   if (job.state !== 'completed') return { waiting: '·', queued: '·', running: '▸' }[job.state];
   return outcomeMark(job.outcome);
 }
@@ -22,7 +22,7 @@ function outcomeMark(outcome: Outcome | null): string {
 }
 
 /** `850 ms`, `12.3 s`, `4 min 5 s`. */
-export function duration(ms: number): string {
+function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;

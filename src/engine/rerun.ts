@@ -71,7 +71,7 @@ async function restart(parts: Parts, runId: string, jobs: readonly Job[], wake: 
 }
 
 /** The jobs, and the jobs that need them (directly or not) and didn't pass. */
-export function withDependents(all: readonly Job[], jobs: readonly Job[]): readonly Job[] {
+function withDependents(all: readonly Job[], jobs: readonly Job[]): readonly Job[] {
   const keys = new Set(jobs.map((job) => job.plan.key));
   for (let size = -1; size !== keys.size; ) {
     size = keys.size;

@@ -12,7 +12,7 @@ interface CommandHelp {
 }
 
 /** Every command that a comment may hold; /help lists them. */
-export const commands = {
+const commands = {
   deploy: {
     usage: '/deploy ENVIRONMENT',
     help: "Builds what is missing for this pull request's head commit and rolls it out to the environment.",
