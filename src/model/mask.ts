@@ -30,7 +30,10 @@ export function createMasker(values: readonly string[]): Masker {
     let position = 0;
     let over = 0;
     for (const [start, end] of ranges) {
-      if (start >= cut) break;
+      if (start >= cut) {
+        if (start === 0) over = covered;
+        break;
+      }
       if (start > position) pieces.push(buffer.subarray(position, start));
       if (start > 0 || covered === 0) pieces.push(MASK);
       position = Math.min(end, cut);

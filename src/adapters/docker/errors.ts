@@ -36,11 +36,11 @@ export function explain(error: unknown, doing: string, image: string | null = nu
 }
 
 function userMistake(message: string, image: string): string | null {
-  if (/"?\/bin\/sh"?: (stat|exec|no such file|permission denied|executable file not found)/i.test(message)) {
-    return `The image ${image} has no /bin/sh, so no command can run in it. Use an image with a shell (a -debug or -slim variant, say).`;
-  }
   if (/exec format error/i.test(message) || /does not match the (specified|detected) .*platform/i.test(message)) {
     return `The image ${image} is made for another kind of processor than this machine's. Use an image for this platform.`;
+  }
+  if (/"?\/bin\/sh"?: (stat|exec|no such file|permission denied|executable file not found)/i.test(message)) {
+    return `The image ${image} has no /bin/sh, so no command can run in it. Use an image with a shell (a -debug or -slim variant, say).`;
   }
   if (/unable to find user|no matching entries in passwd file/i.test(message)) {
     return `The image ${image} names a user that doesn't exist in it (${message}).`;

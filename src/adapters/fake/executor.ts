@@ -1,5 +1,5 @@
 import type { Executor, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
-import { type Outcome, PlatformError, success, UserError } from '#src/model/outcome.ts';
+import { type Outcome, type PlatformError, success, UserError } from '#src/model/outcome.ts';
 
 /** What a scripted step may do. */
 export interface FakeStep {
