@@ -142,6 +142,8 @@ async function runIn(
   const { output, nonce, stop } = course;
   const { folder } = place;
   const follower = followFile(folder.log, join(folder.control, 'log'), (bytes) => {
+    // What a flood wrote before it was killed would keep everybody behind the listener busy.
+    if (output.state.size > context.logLimit) return;
     output.feed(bytes);
     if (output.state.size > context.logLimit) stop.end(tooMuchLog(context.logLimit));
   });
