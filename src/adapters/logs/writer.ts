@@ -10,6 +10,7 @@ export interface Writer extends LogWriter {
   readonly changed: Promise<void>;
 }
 
+/** Time between two writes. What comes after a pause is written at once: people wait for the first line. */
 const delayMs = 100;
 const batchBytes = 64 * 1024;
 /** More than this waiting for a slow disk is written at once, so that memory stays bounded. */
@@ -24,6 +25,7 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
   let timer: NodeJS.Timeout | null = null;
+  let notBefore = 0;
   let flushing: Promise<void> | null = null;
   let failure: Error | null = null;
   let closing: Promise<void> | null = null;
@@ -46,7 +48,7 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
       waitingBytes += bytes.length;
       if (waitingBytes >= maxWaitingBytes) drainNow();
       else if (waitingBytes >= batchBytes) flush();
-      else timer ??= setTimeout(flush, delayMs);
+      else timer ??= setTimeout(flush, Math.max(0, notBefore - performance.now()));
     },
     close() {
       closing ??= end();
@@ -64,6 +66,7 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
   function flush(): void {
     if (timer) clearTimeout(timer);
     timer = null;
+    notBefore = performance.now() + delayMs;
     flushing ??= drain().finally(() => {
       flushing = null;
     });
