@@ -64,15 +64,18 @@ function groupCommit(db: Database, sqlite: Sqlite): DeliveryStore['add'] {
       const added = await db.connection().execute(async () => {
         batch = waiting;
         waiting = [];
-        return sqlite.transaction(() =>
-          batch.map(({ delivery: d }) => insert.run([d.guid, d.event, d.body, d.receivedAt]).changes === 1),
-        );
+        // A statement alone is a transaction of its own, without the cost of saying so.
+        return batch.length === 1 ? batch.map(put) : sqlite.transaction(() => batch.map(put));
       });
       batch.forEach((one, i) => one.resolve(added[i] ?? false));
     } catch (error) {
       if (batch.length === 0) [batch, waiting] = [waiting, []];
       for (const one of batch) one.reject(error);
     }
+  }
+
+  function put({ delivery: d }: Waiting): boolean {
+    return insert.run([d.guid, d.event, d.body, d.receivedAt]).changes === 1;
   }
 
   return (delivery) =>
