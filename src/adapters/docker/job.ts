@@ -145,7 +145,10 @@ async function runIn(
     // What a flood wrote before it was killed would keep everybody behind the listener busy.
     if (output.state.size > context.logLimit) return;
     output.feed(bytes);
-    if (output.state.size > context.logLimit) stop.end(tooMuchLog(context.logLimit));
+    if (output.state.size <= context.logLimit) return;
+    stop.end(tooMuchLog(context.logLimit));
+    // Nothing is read beyond it: the job can make its log a file of terabytes without writing them.
+    void follower.stop();
   });
   try {
     const filling = fillWorkspace(context.site, place, tree, output, nonce);
