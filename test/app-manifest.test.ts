@@ -30,7 +30,8 @@ const operations: Readonly<Record<string, Need | null>> = {
   // On a pull request, whose permission counts for its comments too.
   'reactions.createForIssueComment': ['pull_requests', 'write'],
   'issues.createComment': ['pull_requests', 'write'],
-  // The App about itself.
+  // The App about itself, and before there is one.
+  'apps.createFromManifest': null,
   'apps.getAuthenticated': null,
 };
 

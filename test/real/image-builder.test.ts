@@ -174,7 +174,8 @@ describe('An image built by the engine', () => {
         'app/Dockerfile': [
           'FROM slipway-dev/busybox',
           'COPY . /app',
-          'RUN cd /app && find . | sort && cat dist/index.js kept.txt',
+          // A step that was cached says nothing.
+          `RUN : ${randomUUID()} && cd /app && find . | sort && cat dist/index.js kept.txt`,
           'RUN test ! -e /app/passwd && readlink /app/passwd',
         ].join('\n'),
         'app/.dockerignore': 'node_modules\n**/*.log\n',
