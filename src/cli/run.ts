@@ -41,7 +41,9 @@ export async function run(options: RunOptions): Promise<number> {
     console.error(`slipway: ${error.message}`);
     return error instanceof UserError ? 1 : 2;
   } finally {
-    await rm(home, { recursive: true, force: true });
+    await rm(home, { recursive: true, force: true }).catch((error: unknown) => {
+      console.error(`slipway: ${home} could not be removed: ${String(error)}`);
+    });
   }
 }
 

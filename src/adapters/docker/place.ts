@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
+import { removeJobFolder } from './cleanup.ts';
 import { createJobContainer, type JobLimits, removeContainer, startContainer } from './container.ts';
 import { createFolder, type JobFolder, removeTree } from './folder.ts';
 import type { HostPaths } from './host.ts';
@@ -99,7 +100,7 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
     );
     return { container, folder, image: request.image, names: [request.folder, name], exited };
   } catch (error) {
-    const leftovers = { container, folder, names: [request.folder, name] };
+    const leftovers = { container, folder, image: request.image, names: [request.folder, name] };
     site.background.run('removing what a failed start left', () => clear(site, path, leftovers));
     throw error;
   }
@@ -138,12 +139,14 @@ async function clear(
   left: {
     readonly container: Docker.Container | null;
     readonly folder: JobFolder | null;
+    readonly image: Image;
     readonly names: readonly string[];
   },
 ): Promise<void> {
   if (left.container) await removeContainer(left.container);
   await left.folder?.close();
   await site.workspaces.unmount(path);
-  await removeTree(path);
+  const labels = { 'slipway.home': site.home, 'slipway.kind': 'cleanup' };
+  await removeJobFolder(site.docker, left.image.id, path, site.hostPaths.translate(path), labels);
   for (const name of left.names) site.inUse.delete(name);
 }
