@@ -56,6 +56,9 @@ export async function loadPlan(parts: Parts, run: Run, stop: AbortSignal): Promi
 async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<LoadedPlan> {
   const { repository, trigger } = run;
   const commit: Commit = { sha: trigger.sha, ref: trigger.ref };
+  // Read beside the pipeline file: somebody waits for the first line.
+  const message = parts.source.message(repository, commit, signal);
+  message.catch(() => {});
   const own = await pipelineAt(parts, repository, commit, signal);
   if (own.kind === 'ended') return own;
   const environments = await environmentsFor(parts, run, own.pipeline, signal);
@@ -64,7 +67,7 @@ async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<Loaded
   const missing = missingImage(pipeline, trigger);
   if (missing !== null) return ended({ kind: 'failure', reason: missing });
   const planned = plan(pipeline, trigger, repository, {
-    message: await parts.source.message(repository, commit, signal),
+    message: await message,
     done: await doneJobs(parts, run),
   });
   if (planned.kind === 'refused') return ended({ kind: 'failure', reason: planned.message }, own.diagnostics);
