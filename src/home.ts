@@ -32,10 +32,18 @@ export function openHome(path: string): Home {
   }
 }
 
+const keyBytes = 32;
+
 function linkKey(file: string): Buffer {
   const known = readIfThere(file);
-  if (known !== null) return Buffer.from(known.trim(), 'hex');
-  const key = randomBytes(32);
+  if (known !== null) {
+    const key = Buffer.from(known.trim(), 'hex');
+    if (key.length === keyBytes) return key;
+    throw new SettingsError(
+      `SLIPWAY_HOME holds ${file}, which is damaged: restore it, or remove it to have a new one; links given out become invalid then.`,
+    );
+  }
+  const key = randomBytes(keyBytes);
   writePrivate(file, key.toString('hex'));
   return key;
 }

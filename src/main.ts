@@ -19,7 +19,7 @@ import { excerpt } from './engine/excerpt.ts';
 import type { Clock, Logs, Reporter } from './engine/ports.ts';
 import type { Store } from './engine/store.ts';
 import { type Home, openHome } from './home.ts';
-import { PlatformError } from './model/outcome.ts';
+import { PlatformError, UserError } from './model/outcome.ts';
 import { type Operator, readOperator } from './operator.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
 import { webApp } from './web/app.ts';
@@ -59,17 +59,29 @@ export async function startServer(settings: Settings, logger: Logger): Promise<S
     app = await openApp(common, given);
     listener = app.listener;
   }
-  if (credentials !== null) await open(credentials);
-  else listener = setupListener(common, open);
+  try {
+    if (credentials !== null) await open(credentials);
+    else listener = setupListener(common, open);
+  } catch (error) {
+    server.close();
+    await store.close();
+    throw error;
+  }
   logger.info({ port, url: common.baseUrl, app: credentials?.appId ?? null }, 'listening');
 
   return {
     url: `http://127.0.0.1:${port}`,
     async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await app?.close();
-      await store.close();
+      // Some of what is waited for doesn't keep the process alive: it would end before all is put away.
+      const awake = setInterval(() => {}, 60_000);
+      try {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+        await app?.close();
+        await store.close();
+      } finally {
+        clearInterval(awake);
+      }
     },
   };
 }
@@ -282,7 +294,8 @@ export async function main(): Promise<void> {
     logger.info({ signal: await promise }, 'stopping');
     await server.close();
   } catch (error) {
-    if (!(error instanceof SettingsError) && !(error instanceof PlatformError)) throw error;
+    const isTold = [SettingsError, PlatformError, UserError].some((kind) => error instanceof kind);
+    if (!(error instanceof Error) || !isTold) throw error;
     console.error(`slipway: ${error.message}`);
     process.exitCode = 1;
   }

@@ -8,7 +8,10 @@ import { createWorkers } from './workers.ts';
 export interface Engine {
   /** Takes an event; resolves with a sentence on what came of it once that is stored. */
   readonly intake: (event: Event) => Promise<string>;
-  /** Takes up what an earlier process left unfinished. Call once, before events come in. */
+  /**
+   * Takes up what an earlier process left unfinished. Call once, before events come in. Jobs wait as long as the
+   * executor doesn't answer.
+   */
   start(): Promise<void>;
   /** Resolves when the run is completed. For the command line and tests. */
   completed(runId: string): Promise<void>;
@@ -28,6 +31,8 @@ export function createEngine(parts: Parts): Engine {
   const cancelled = new Map<string, string>();
   const stopping = new AbortController();
   const workers = createWorkers(parts, wake, stopping.signal);
+  let cleared = false;
+  let clearing: Promise<void> = Promise.resolve();
 
   /** Something about the run changed: go on with it. One at a time a run; a change meanwhile means another round. */
   function wake(runId: string): Promise<void> {
@@ -49,9 +54,11 @@ export function createEngine(parts: Parts): Engine {
       try {
         const completed = await driveRun(parts, runId, cancelled.get(runId) ?? null, stopping.signal);
         failures = 0;
-        workers.pump();
+        claim();
         if (completed) settle(runId);
       } catch (error) {
+        // The next start goes on with it.
+        if (stopping.signal.aborted) break;
         failures += 1;
         parts.log.error({ err: error, run: runId, failures }, 'a run could not be driven on');
         if (!isPlatformError(error) && failures >= 3) break;
@@ -68,19 +75,43 @@ export function createEngine(parts: Parts): Engine {
     waiting.delete(runId);
   }
 
+  function claim(): void {
+    if (cleared) workers.pump();
+  }
+
+  /** Removes what an earlier process left; jobs run only then. False if the executor doesn't answer. */
+  async function clear(): Promise<boolean> {
+    try {
+      const swept = await parts.executor.sweep(new Set());
+      if (swept > 0) parts.log.warn({ things: swept }, 'removed what an earlier process left in Docker');
+    } catch (error) {
+      if (!isPlatformError(error)) throw error;
+      parts.log.error({ err: error }, 'no job can run yet; trying again');
+      return false;
+    }
+    cleared = true;
+    claim();
+    return true;
+  }
+
+  async function clearLater(): Promise<void> {
+    for (let pause = 500; !stopping.signal.aborted; pause = Math.min(15_000, pause * 2)) {
+      await sleep(pause, stopping.signal);
+      if (stopping.signal.aborted || (await clear().catch(() => false))) return;
+    }
+  }
+
   return {
     intake: createIntake(parts, wake),
 
     async start() {
       const orphans = await parts.store.runs.requeue(null);
       if (orphans.length > 0) parts.log.warn({ jobs: orphans.length }, 'jobs of an earlier process start over');
-      const swept = await parts.executor.sweep(new Set());
-      if (swept > 0) parts.log.warn({ things: swept }, 'removed what an earlier process left in Docker');
       for (const runId of await parts.store.runs.unfinished()) {
         parts.reporter.report(runId);
         void wake(runId);
       }
-      workers.pump();
+      if (!(await clear())) clearing = clearLater();
     },
 
     async completed(runId) {
@@ -99,7 +130,7 @@ export function createEngine(parts: Parts): Engine {
 
     async stop() {
       stopping.abort(new Error('The server stops.'));
-      await workers.stopped();
+      await Promise.all([workers.stopped(), clearing]);
       await Promise.allSettled([...driving.values()].map((entry) => entry.done));
     },
   };

@@ -276,3 +276,16 @@ it('cancels what still runs, with the reason', async () => {
   expect(view.run.outcome?.kind).toBe('cancelled');
   expect(outcomes(view)['lint']).toBe('cancelled: Ada cancelled it.');
 });
+
+it('runs nothing until what an earlier server left is cleared away, and takes events meanwhile', async () => {
+  const s = await scenario({
+    commits: { a1: { 'slipway.yml': pipeline } },
+    executorFailure: new PlatformError("Docker can't be reached."),
+  });
+  const playing = s.play(trigger(push('a1')));
+  const planned = async () => (await s.store.runs.list({ limit: 1 }))[0]?.state === 'running';
+  while (!(await planned())) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(s.executor.requests).toEqual([]);
+  s.executor.failure = null;
+  expect((await playing).run.outcome).toEqual({ kind: 'success' });
+});

@@ -44,6 +44,8 @@ export interface ScenarioOptions {
   readonly refusePush?: string;
   readonly refuseRollout?: string;
   readonly jobs?: number;
+  /** What every call of the executor throws, from the start. */
+  readonly executorFailure?: PlatformError;
   /** A database of an earlier server. */
   readonly database?: string;
 }
@@ -60,6 +62,7 @@ export async function scenario(options: ScenarioOptions) {
   const clock = { now: Date.now };
   const store = await openStore({ path: options.database ?? ':memory:', clock });
   const executor = openFakeExecutor(options.script);
+  executor.failure = options.executorFailure ?? null;
   const builder = new FakeImageBuilder(options.build);
   const forge = createFakeForge(options.forge);
   const cluster = new FakeCluster(options.cluster ?? { workloads: [], behave: () => [], sleep: async () => {} });
