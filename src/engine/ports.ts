@@ -69,6 +69,8 @@ export interface JobRequest {
   /** Archives from the jobs that this one needs, unpacked into the workspace before the first step. */
   readonly inputs: readonly ArchiveRef[];
   readonly timeoutMs: number;
+  /** False for a stranger's commit: the operator's credentials pull nothing for it. */
+  readonly trusted: boolean;
 }
 
 /** Name of a stored tar archive, given out by an Executor and understood by it and the ImageBuilder. */
@@ -120,12 +122,14 @@ export interface BuildRequest {
   readonly secrets: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** False for a stranger's commit: the operator's credentials pull nothing for it. */
+  readonly trusted: boolean;
 }
 
 export interface ImageBuilder {
   /**
-   * Builds with BuildKit and pushes. A failing Dockerfile is the outcome `failure`; a registry that
-   * can't be reached throws. `image` is `repository@sha256:...` once pushed, else null.
+   * Builds with BuildKit and pushes. A failing Dockerfile and a registry that refuses are the outcome `failure`, a stop
+   * and a time-out are outcomes too; a registry that can't be reached throws. Who called releases the tree. `image` is `repository@sha256:...` once pushed, else null.
    */
   build(
     request: BuildRequest,

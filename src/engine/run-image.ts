@@ -1,3 +1,4 @@
+import { isStrangers } from '#src/model/event.ts';
 import type { ImageWork } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
@@ -35,6 +36,7 @@ export async function runImage(
           'org.opencontainers.image.source': repository.cloneUrl.replace(/\.git$/, ''),
         },
         timeoutMs: job.plan.timeoutMinutes * 60_000,
+        trusted: !isStrangers(run.trigger),
       },
       tree,
       track.listener,

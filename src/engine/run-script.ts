@@ -1,3 +1,4 @@
+import { isStrangers } from '#src/model/event.ts';
 import { createAnnotator } from '#src/model/annotations/index.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { ScriptWork } from '#src/model/plan.ts';
@@ -44,6 +45,7 @@ export async function runScript(
         reports: work.reports.junit,
         inputs: await inputsOf(parts, run, job),
         timeoutMs: job.plan.timeoutMinutes * 60_000,
+        trusted: !isStrangers(run.trigger),
       },
       tree,
       track.listener,

@@ -70,6 +70,7 @@ export function jobRequest(steps: readonly string[], more: Partial<JobRequest> =
     reports: [],
     inputs: [],
     timeoutMs: 60_000,
+    trusted: true,
     ...more,
   };
 }

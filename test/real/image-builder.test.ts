@@ -100,6 +100,7 @@ describe('An image built by the engine', () => {
     tags: readonly string[] = [],
     inputs: readonly string[] = [],
     labels: Readonly<Record<string, string>> = {},
+    trusted = true,
   ) {
     let log = '';
     const result = await builder.build(
@@ -112,6 +113,7 @@ describe('An image built by the engine', () => {
         secrets: [],
         labels,
         timeoutMs: 60_000,
+        trusted,
       },
       Promise.resolve(tree),
       { log: (bytes) => (log += bytes.toString()), step() {} },
@@ -159,6 +161,15 @@ describe('An image built by the engine', () => {
       Dockerfile: `FROM ${one.host}/base:1 AS first\nFROM ${other.host}/base:1\nCOPY --from=first /word /first\n`,
     });
     expect((await build(tree)).outcome).toEqual({ kind: 'success' });
+  });
+
+  it("doesn't come from a private registry if the commit is a stranger's", async () => {
+    const base = await treeOf({ Dockerfile: `FROM slipway-dev/busybox\nRUN echo ${randomUUID()} >/word\n` });
+    await build(base, { image: `${one.host}/base` }, ['private']);
+    await removeImages(one.host);
+    const tree = await treeOf({ Dockerfile: `FROM ${one.host}/base:private\n` });
+    expect((await build(tree, {}, [], [], {}, false)).outcome.kind).toBe('failure');
+    expect((await build(tree)).outcome.kind).toBe('success');
   });
 
   it('holds the files of its context and what earlier jobs made, and nothing from outside', async () => {

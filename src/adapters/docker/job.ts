@@ -81,7 +81,12 @@ async function attempt(
     env: { ...SURROUNDINGS, ...request.env },
     inputs: request.inputs.length,
   });
-  const pull = { docker: site.docker, credentialsOf: context.credentialsOf, say: output.say, signal: stop.signal };
+  const pull = {
+    docker: site.docker,
+    credentialsOf: request.trusted ? context.credentialsOf : () => null,
+    say: output.say,
+    signal: stop.signal,
+  };
   const image = await stop.race(ensureImage(request.image, pull));
   const services = openServices(site, request, (name) => ensureImage(name, pull), output, stop.signal);
   const opening = services.network.then((network) => takePlace(context, request, image, network));

@@ -135,7 +135,7 @@ async function build(
   const progress = new BuildProgress((bytes) => log.write(bytes));
   try {
     const decode = await loadTraceDecoder();
-    await using session = await openSession(docker, credentialsOf, signal);
+    await using session = await openSession(docker, request.trusted ? credentialsOf : () => null, signal);
     const answer = await dial<Readable>(docker, {
       method: 'POST',
       path: '/build?',
