@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { AppCredentials } from './settings.ts';
 import { SettingsError } from './settings.ts';
 
@@ -13,22 +14,57 @@ export interface Home {
   /** Credentials that the set-up page stored, or null. */
   readApp(): AppCredentials | null;
   saveApp(credentials: AppCredentials): void;
+  /** Lets another server have the folder. */
+  close(): void;
 }
 
-/** Opens the data folder, and makes it if need be, for nobody but the server's user. */
-export function openHome(path: string): Home {
+/**
+ * Opens the data folder, and makes it if need be, for nobody but the server's user. Throws SettingsError if it can't be
+ * used, or another server still uses it after `patienceMs`: one that is being replaced may be about to end.
+ */
+export function openHome(path: string, patienceMs = 5_000): Home {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+    const lock = lockFolder(path, patienceMs);
+    const key = keyOrUnlock(path, lock);
     return {
       path,
       database: join(path, 'slipway.db'),
-      linkKey: linkKey(join(path, 'link.key')),
+      linkKey: key,
       readApp: () => readApp(join(path, 'app.json')),
       saveApp: (credentials) => writePrivate(join(path, 'app.json'), JSON.stringify(credentials)),
+      close: () => lock.close(),
     };
   } catch (error) {
     if (error instanceof SettingsError) throw error;
     throw new SettingsError(`SLIPWAY_HOME names ${path}, which can't be used: ${(error as Error).message}.`);
+  }
+}
+
+/**
+ * A second server would take this one's running jobs for orphans and remove their containers. SQLite's lock, because
+ * the kernel releases it however the process ends.
+ */
+function lockFolder(path: string, patienceMs: number): DatabaseSync {
+  const lock = new DatabaseSync(join(path, 'lock'), { timeout: patienceMs });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (!(error as Error).message.includes('locked')) throw error;
+    throw new SettingsError(
+      `SLIPWAY_HOME names ${path}, which another Slipway uses: stop that one, or give this one a folder of its own.`,
+    );
+  }
+}
+
+function keyOrUnlock(path: string, lock: DatabaseSync): Buffer {
+  try {
+    return linkKey(join(path, 'link.key'));
+  } catch (error) {
+    lock.close();
+    throw error;
   }
 }
 

@@ -39,9 +39,10 @@ export interface Server {
  * wrong. Without an App it serves the set-up page, and goes on by itself once the App is registered.
  */
 export async function startServer(settings: Settings, logger: Logger): Promise<Server> {
-  const home = openHome(settings.SLIPWAY_HOME);
   const operator = readOperator(settings.SLIPWAY_CONFIG, settings.KUBECONFIG);
-  const credentials = appCredentials(settings) ?? home.readApp();
+  const given = appCredentials(settings);
+  const home = openHome(settings.SLIPWAY_HOME);
+  const credentials = given ?? home.readApp();
   const base: Base = { settings, home, operator, logger, clock: { now: Date.now }, baseUrl: '' };
   const store = await openStore({ path: home.database, clock: base.clock });
   const logs = openLogs({ home: home.path });
@@ -65,6 +66,7 @@ export async function startServer(settings: Settings, logger: Logger): Promise<S
   } catch (error) {
     server.close();
     await store.close();
+    home.close();
     throw error;
   }
   logger.info({ port, url: common.baseUrl, app: credentials?.appId ?? null }, 'listening');
@@ -79,6 +81,7 @@ export async function startServer(settings: Settings, logger: Logger): Promise<S
         await new Promise((resolve) => server.close(resolve));
         await app?.close();
         await store.close();
+        home.close();
       } finally {
         clearInterval(awake);
       }

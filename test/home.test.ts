@@ -13,17 +13,30 @@ describe('the data folder', () => {
   afterEach(() => rmSync(path, { recursive: true, force: true }));
 
   it('keeps the key of the links', () => {
-    expect(openHome(path).linkKey.equals(openHome(path).linkKey)).toBe(true);
+    const home = openHome(path);
+    home.close();
+    const again = openHome(path);
+    again.close();
+    expect(again.linkKey.equals(home.linkKey)).toBe(true);
   });
 
   it.each(['', 'zz', 'abcdef'])('is refused with a damaged key (%j), which is named', (text) => {
     writeFileSync(join(path, 'link.key'), text);
-    expect(() => openHome(path)).toThrow(SettingsError);
     expect(() => openHome(path)).toThrow(/link\.key, which is damaged/);
   });
 
   it.each(['', '{', '{"appId":"1"}'])("is refused with damaged credentials (%j), which it doesn't show", (text) => {
     writeFileSync(join(path, 'app.json'), text);
-    expect(() => openHome(path).readApp()).toThrow(/app\.json, which is damaged/);
+    const home = openHome(path);
+    expect(() => home.readApp()).toThrow(/app\.json, which is damaged/);
+    home.close();
+  });
+
+  it('belongs to one server at a time', () => {
+    const home = openHome(path);
+    expect(() => openHome(path, 10)).toThrow(SettingsError);
+    expect(() => openHome(path, 10)).toThrow(/another Slipway uses/);
+    home.close();
+    openHome(path).close();
   });
 });
