@@ -7,10 +7,10 @@ export function shopFiles(image: string): Readonly<Record<string, string>> {
     'package.json': `${JSON.stringify({ name: 'shop', version: '1.0.0', type: 'module', private: true, scripts: { lint: 'node lint.js', test: 'node --test' } }, null, 2)}\n`,
     'slipway.yml': `jobs:
   lint:
-    image: node:24-slim
+    image: slipway-dev/node
     run: npm run lint
   test:
-    image: node:24-slim
+    image: slipway-dev/node
     matrix: { currency: [EUR, JPY] }
     env: { CURRENCY: "\${{ matrix.currency }}" }
     run:
@@ -18,7 +18,7 @@ export function shopFiles(image: string): Readonly<Record<string, string>> {
       - node --test --test-reporter=junit --test-reporter-destination=reports/junit.xml
     reports: { junit: reports/*.xml }
   bundle:
-    image: node:24-slim
+    image: slipway-dev/node
     run: [mkdir -p dist, cp server.js price.js dist/]
     artifacts: [dist/]
   image:
@@ -34,7 +34,7 @@ environments:
     rollout:
       - { deployment: shop/api, container: api, image: image }
 `,
-    Dockerfile: `FROM node:24-slim
+    Dockerfile: `FROM slipway-dev/node
 WORKDIR /app
 COPY package.json ./
 COPY dist/ ./

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Docker from 'dockerode';
 import { parse } from 'yaml';
 import { type GitHub, startGitHub } from '#dev/github/index.ts';
 import type { App } from '#dev/github/world.ts';
@@ -40,8 +41,9 @@ export async function startWorld(options: {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'slipway-demo-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  await ensureImage('slipway-dev/node', ['node:24-slim']);
+  await ensureImage('slipway-dev/node');
   const registry = stack.use(await startRegistry(accounts.anchor));
+  stack.defer(() => removeImages(registry.host));
   const cluster = stack.use(await openCluster(options.kubeconfig, folder, { host: registry.host, ...accounts.anchor }));
   const home = join(folder, 'github');
   await mkdir(home);
@@ -125,6 +127,18 @@ async function startServer(folder: string, env: Readonly<Record<string, string>>
     cwd: folder,
     env: { ...clean, ...env },
   });
+}
+
+/** Removes what was built for a registry that is gone. */
+async function removeImages(host: string): Promise<void> {
+  const docker = new Docker();
+  const images = await docker.listImages({ filters: { reference: [`${host}/*/*`] } });
+  for (const name of images.flatMap((image) => [...(image.RepoTags ?? []), ...(image.RepoDigests ?? [])])) {
+    await docker
+      .getImage(name)
+      .remove({ force: true })
+      .catch(() => {});
+  }
 }
 
 async function freePort(): Promise<number> {

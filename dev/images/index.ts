@@ -13,13 +13,8 @@ const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /**
  * Makes a small base image out of this machine's own programs, so that tests and the demo need no registry.
  * Answers with the image's name; does nothing if the image is there and made by the same recipe.
- * `also` are further names for it (`node:24-slim`, say).
  */
-export async function ensureImage(
-  name: ImageName,
-  also: readonly string[] = [],
-  docker: Docker = new Docker(),
-): Promise<string> {
+export async function ensureImage(name: ImageName, docker: Docker = new Docker()): Promise<string> {
   const hash = recipeHash(recipes[name].version());
   const present = await inspect(docker, name);
   if (present?.recipe !== hash) {
@@ -30,10 +25,6 @@ export async function ensureImage(
         .getImage(present.id)
         .remove()
         .catch(() => {});
-  }
-  for (const other of also) {
-    const [repo, tag] = splitTag(other);
-    await docker.getImage(name).tag({ repo, tag });
   }
   return name;
 }
@@ -66,11 +57,4 @@ function recipeHash(version: string): string {
   const hash = createHash('sha256').update(version).update(process.arch);
   for (const file of ['index.ts', 'recipes.ts', 'root.ts']) hash.update(readFileSync(new URL(file, import.meta.url)));
   return hash.digest('hex').slice(0, 16);
-}
-
-function splitTag(reference: string): [string, string] {
-  const colon = reference.lastIndexOf(':');
-  return colon > reference.lastIndexOf('/')
-    ? [reference.slice(0, colon), reference.slice(colon + 1)]
-    : [reference, 'latest'];
 }
