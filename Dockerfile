@@ -22,4 +22,5 @@ EXPOSE 3000
 # It runs as root: whoever may use the engine's socket is root on that machine anyway. Jobs never get the socket.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "src/main.ts"]
+# A server that mostly waits needs no large nursery for its objects: 20 MB less, at no cost that could be measured.
+CMD ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -14,7 +14,7 @@ import { openStore } from '#src/adapters/store/store.ts';
 import { interleave, median, type Row } from './measure.ts';
 
 const secret = 'bench';
-const seconds = 2;
+const seconds = 1;
 
 /**
  * Deliveries a second, each verified, stored with fsync and answered, against a bare server which verifies and

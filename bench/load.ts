@@ -25,4 +25,5 @@ const result = await autocannon({
   ],
 });
 if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} refused, ${result.errors} errors`);
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread of Node's has no origin
 parentPort?.postMessage(result['2xx'] / result.duration);

@@ -7,8 +7,8 @@ import { server } from './server.ts';
 /** Measures everything, or what is named: `npm run bench -- deliveries`. Exits with 1 if a target is missed. */
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   jobs: () => jobs(11),
-  deliveries: () => deliveries(5),
-  server: () => server(9),
+  deliveries: () => deliveries(11),
+  server: () => server(11),
   checkout: () => checkout(7),
 };
 

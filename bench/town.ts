@@ -48,7 +48,7 @@ export async function openTown(settings: Readonly<Record<string, string>>): Prom
   for (let i = 0; i < 256; i += 1) {
     await mkdir(join(home, 'logs', i.toString(16).padStart(2, '0')), { recursive: true });
   }
-  const server = await startProcess(process.execPath, [new URL('src/main.ts', root).pathname], {
+  const server = await startProcess(process.execPath, await startArguments(), {
     ready: /"msg":"listening"/,
     deadlineMs: 60_000,
     cwd: folder,
@@ -94,6 +94,15 @@ export async function openTown(settings: Readonly<Record<string, string>>): Prom
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What `npm start` gives to Node. */
+async function startArguments(): Promise<readonly string[]> {
+  const { scripts } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as {
+    scripts: { start: string };
+  };
+  const [, ...given] = scripts.start.split(' ');
+  return given.map((word) => (word.startsWith('-') ? word : new URL(word, root).pathname));
 }
 
 async function openRepository(
