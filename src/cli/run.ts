@@ -36,10 +36,6 @@ export async function run(options: RunOptions): Promise<number> {
   const home = await mkdtemp(join(tmpdir(), 'slipway-run-'));
   try {
     return await runIn(home, options, settings);
-  } catch (error) {
-    if (!(error instanceof UserError) && !(error instanceof PlatformError)) throw error;
-    console.error(`slipway: ${error.message}`);
-    return error instanceof UserError ? 1 : 2;
   } finally {
     await rm(home, { recursive: true, force: true }).catch((error: unknown) => {
       console.error(`slipway: ${home} could not be removed: ${String(error)}`);
