@@ -22,8 +22,8 @@ const commands = {
 } as const satisfies Record<string, CommandHelp>;
 
 /**
- * Finds the command in a comment: a line that starts with `/` and the name of a command. Quoted lines and code
- * blocks are not looked at. Null if there is none; other bots' commands are none of ours.
+ * Finds the command in a comment: a line that starts with `/` and the name of a command. Quoted lines, code blocks and
+ * what HTML comments hide are not looked at. Null if there is none; other bots' commands are none of ours.
  */
 export function parseCommand(body: string): Command | null {
   for (const words of lines(body)) {
@@ -48,10 +48,15 @@ function parseDeploy(args: readonly string[]): Command {
   return { kind: 'deploy', environment };
 }
 
-/** The words of each line that is neither quoted nor code. */
+/** The words of each line that people see and that is neither quoted nor code. */
 function* lines(body: string): Generator<readonly string[]> {
   let fence: string | null = null;
+  let hidden = false;
   for (const line of body.split(/\r?\n/)) {
+    if (hidden) {
+      hidden = !line.includes('-->');
+      continue;
+    }
     const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
     if (fence !== null) {
       if (mark?.startsWith(fence)) fence = null;
@@ -61,6 +66,7 @@ function* lines(body: string): Generator<readonly string[]> {
       fence = mark;
       continue;
     }
+    hidden = line.lastIndexOf('<!--') > line.lastIndexOf('-->');
     if (line.startsWith('/')) yield line.trim().split(/\s+/);
   }
 }
