@@ -7,9 +7,12 @@ export interface OwnedProcess {
   readonly ready: RegExpExecArray;
   /** The last lines of the output, for messages. */
   tail(): string;
-  /** SIGTERM, and SIGKILL after five seconds. Resolves when the process is gone. */
+  /** SIGTERM, and SIGKILL if it takes too long. Resolves when the process is gone. */
   stop(): Promise<void>;
 }
+
+/** A server gives its jobs ten seconds and tells GitHub for five; killed before, it leaves containers and mounts. */
+const patienceMs = 20_000;
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -72,7 +75,7 @@ async function stop(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
   await gone;
   clearTimeout(timer);
 }
