@@ -42,6 +42,12 @@ function userMistake(message: string, image: string): string | null {
   if (/"?\/bin\/sh"?: (stat|exec|no such file|permission denied|executable file not found)/i.test(message)) {
     return `The image ${image} has no /bin/sh, so no command can run in it. Use an image with a shell (a -debug or -slim variant, say).`;
   }
+  const program = /exec: "([^"]+)": (?:executable file not found|stat |permission denied)/i.exec(message)?.[1];
+  if (program !== undefined)
+    return `The image ${image} has no program ${program} that can be run. Correct \`command\`.`;
+  if (/no command specified/i.test(message)) {
+    return `The image ${image} has no command of its own. Name one with \`command\`.`;
+  }
   if (/unable to find user|no matching entries in passwd file/i.test(message)) {
     return `The image ${image} names a user that doesn't exist in it (${message}).`;
   }

@@ -89,6 +89,8 @@ describe('explain', () => {
   it.each([
     ['exec: "/bin/sh": stat /bin/sh: no such file or directory', UserError, 'no /bin/sh'],
     ['exec /bin/sh: exec format error', UserError, 'another kind of processor'],
+    ['exec: "nope": executable file not found in $PATH: unknown', UserError, 'no program nope'],
+    ['No command specified', UserError, 'no command of its own'],
     ['bind source path does not exist: /x', PlatformError, 'another machine'],
     ['no space left on device', PlatformError, 'no space left'],
   ])('%s', (message, kind, text) => {
