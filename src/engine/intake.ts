@@ -1,6 +1,7 @@
 import type { Event, PushTrigger, Trigger } from '#src/model/event.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { comment } from './comment.ts';
+import { expectJobs } from './expect.ts';
 import type { Parts } from './parts.ts';
 import { pressed, rerun } from './rerun.ts';
 
@@ -54,6 +55,11 @@ async function trigger(
     );
   }
   void wake(run.id);
+  if (created) {
+    void expectJobs(parts, run).catch((error: unknown) => {
+      parts.log.warn({ err: error, run: run.id }, 'could not look up what a run will begin with');
+    });
+  }
   return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;
 }
 

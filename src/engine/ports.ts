@@ -102,6 +102,11 @@ export interface Executor {
    * Everything made for the job is removed, if need be after the promise is settled.
    */
   run(request: JobRequest, tree: Promise<Tree>, listener: JobListener, signal: AbortSignal): Promise<JobResult>;
+  /**
+   * A job with this image will probably come within seconds: a container may be started ahead for it. Returns at
+   * once, pulls nothing and never fails.
+   */
+  expect(image: string): void;
   /** Removes what an earlier process left behind for jobs other than `alive`. Returns how many things went. */
   sweep(alive: ReadonlySet<string>): Promise<number>;
   /** Rejects with PlatformError if the engine can't be reached. Deadline 5 s. */

@@ -289,3 +289,18 @@ it('runs nothing until what an earlier server left is cleared away, and takes ev
   s.executor.failure = null;
   expect((await playing).run.outcome).toEqual({ kind: 'success' });
 });
+
+it('lets the executor prepare for what the run before began with', async () => {
+  const text = `
+jobs:
+  lint: { image: node, run: lint }
+  other: { image: node, run: other }
+  database: { image: served, run: test, services: { db: postgres } }
+  late: { image: late, run: late, needs: lint }
+`;
+  const s = await scenario({ commits: { a1: { 'slipway.yml': text }, b2: { 'slipway.yml': text } } });
+  await s.play(trigger(push('a1')));
+  expect(s.executor.expected).toEqual([]);
+  await s.play(trigger(push('b2')));
+  expect(s.executor.expected).toEqual(['node']);
+});

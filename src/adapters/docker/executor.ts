@@ -11,6 +11,7 @@ import type { CredentialsOf } from './build/registry-name.ts';
 import type { JobLimits } from './container.ts';
 import { explain } from './errors.ts';
 import { detectHostPaths } from './host.ts';
+import { inspect } from './images.ts';
 import { type JobContext, runJob } from './job.ts';
 import type { Background, Logger, Site } from './place.ts';
 import { createPool } from './pool.ts';
@@ -65,6 +66,16 @@ export function openDockerExecutor(options: DockerExecutorOptions): DockerExecut
       // It is awaited later: a failure must not count as unhandled meanwhile.
       tree.catch(() => {});
       return runJob(await opened(), request, tree, listener, signal);
+    },
+    expect(name) {
+      void opened()
+        .then(({ site, pool }) =>
+          site.background.run('starting a container ahead', async () => {
+            const image = await inspect(docker, name);
+            if (image) pool.expect(image);
+          }),
+        )
+        .catch((error: unknown) => options.logger.debug({ err: error }, 'no container can be started ahead'));
     },
     sweep: async (alive) => sweep((await opened()).site, alive),
     ping: () => ping(docker),

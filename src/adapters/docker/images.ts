@@ -36,7 +36,8 @@ export async function ensureImage(name: string, context: PullContext): Promise<I
   throw new PlatformError(`Docker pulled the image ${name}, but doesn't have it afterwards. Is the disk full?`);
 }
 
-async function inspect(docker: Docker, name: string): Promise<Image | null> {
+/** The image if the engine has it, else null. */
+export async function inspect(docker: Docker, name: string): Promise<Image | null> {
   try {
     const info = await docker.getImage(name).inspect();
     const user = (info.Config.User ?? '').split(':')[0];

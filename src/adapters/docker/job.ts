@@ -116,7 +116,7 @@ async function takePlace(
   network: string | null,
 ): Promise<Place> {
   const folder = jobFolder(request.jobId, request.attempt);
-  const ready = network === null ? pool.take(image) : null;
+  const ready = network === null ? await pool.take(image) : null;
   if (ready) return adopt(site, ready, folder);
   return openPlace(site, { image, folder, labels: { ...labelsOf(request), 'slipway.kind': 'job' }, network });
 }

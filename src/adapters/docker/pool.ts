@@ -7,8 +7,10 @@ const IDLE_TIME = 10 * 60_000;
 const QUIET = 300;
 
 export interface Pool {
-  /** A container of exactly this image that waits for a job, or null. */
-  take(image: Image): Place | null;
+  /** A container of exactly this image that waits for a job, or is being started for it, or null. */
+  take(image: Image): Promise<Place | null>;
+  /** A job with this image will probably come at once: starts a container, unless there is one or enough are being started. */
+  expect(image: Image): void;
   /** Tells that a job uses the image, so that a container is kept ready for the next. */
   used(image: Image): void;
   close(): Promise<void>;
@@ -17,6 +19,8 @@ export interface Pool {
 /** Keeps at most `size` containers ready, for the images that were used last. */
 export function createPool(site: Site, size: number): Pool {
   const places: Place[] = [];
+  /** Being started for jobs that are expected, by image. Whoever takes one removes it. */
+  const coming = new Map<string, Promise<Place | null>>();
   /** Latest use last. */
   const uses = new Map<string, { readonly image: Image; readonly at: number }>();
   let timer: NodeJS.Timeout | null = null;
@@ -58,17 +62,33 @@ export function createPool(site: Site, size: number): Pool {
   }
 
   async function add(image: Image): Promise<void> {
+    const place = await start(image);
+    if (place) keep(place);
+  }
+
+  async function start(image: Image): Promise<Place | null> {
     try {
       const labels = { 'slipway.kind': 'idle' };
-      const place = await openPlace(site, { image, folder: idleFolder(), labels, network: null });
-      if (closed) return drop(place);
-      places.push(place);
-      void place.exited.then(() => places.includes(place) && drop(place));
+      return await openPlace(site, { image, folder: idleFolder(), labels, network: null });
     } catch (error) {
       // Such an image can't be kept ready (it has no shell, say). Its jobs tell why.
       uses.delete(image.id);
       site.logger.debug({ err: error, image: image.name }, 'no container can be kept ready');
+      return null;
     }
+  }
+
+  function keep(place: Place): void {
+    if (closed) return drop(place);
+    places.push(place);
+    void place.exited.then(() => places.includes(place) && drop(place));
+  }
+
+  function used(image: Image): void {
+    if (size === 0) return;
+    uses.delete(image.id);
+    uses.set(image.id, { image, at: Date.now() });
+    later(QUIET);
   }
 
   function drop(place: Place): void {
@@ -78,16 +98,29 @@ export function createPool(site: Site, size: number): Pool {
   }
 
   return {
-    take(image) {
+    async take(image) {
       const at = places.findIndex((place) => place.image.id === image.id);
-      return at === -1 ? null : (places.splice(at, 1)[0] ?? null);
+      if (at !== -1) return places.splice(at, 1)[0] ?? null;
+      const started = coming.get(image.id) ?? null;
+      coming.delete(image.id);
+      return started;
     },
-    used(image) {
-      if (size === 0) return;
-      uses.delete(image.id);
-      uses.set(image.id, { image, at: Date.now() });
-      later(QUIET);
+    expect(image) {
+      const ready = places.some((place) => place.image.id === image.id);
+      if (closed || ready || coming.has(image.id) || coming.size >= size) return;
+      const started = start(image);
+      coming.set(image.id, started);
+      site.background.run('starting a container ahead', async () => {
+        const place = await started;
+        if (coming.get(image.id) !== started) return;
+        // The job isn't there yet, or another than expected came: kept as one that was used just now.
+        coming.delete(image.id);
+        if (place === null) return;
+        keep(place);
+        used(image);
+      });
     },
+    used,
     async close() {
       closed = true;
       if (timer) clearTimeout(timer);

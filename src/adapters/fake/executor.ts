@@ -18,6 +18,8 @@ export type FakeScript = (script: string, step: FakeStep) => number | Promise<nu
 export interface FakeExecutor extends Executor {
   /** Requests so far, in the order they came. */
   readonly requests: readonly JobRequest[];
+  /** Images that jobs were expected with. */
+  readonly expected: readonly string[];
   /** While set, every call throws it. */
   failure: PlatformError | null;
 }
@@ -29,8 +31,10 @@ export interface FakeExecutor extends Executor {
 export function openFakeExecutor(script: FakeScript = () => 0): FakeExecutor {
   const archives = new Map<string, ReadonlyMap<string, string>>();
   const requests: JobRequest[] = [];
+  const expected: string[] = [];
   const fake: FakeExecutor = {
     requests,
+    expected,
     failure: null,
     async run(request, tree, listener, signal) {
       tree.catch(() => {});
@@ -43,6 +47,7 @@ export function openFakeExecutor(script: FakeScript = () => 0): FakeExecutor {
         return { outcome: { kind: 'failure', reason: error.message }, artifacts: null, reports: new Map() };
       }
     },
+    expect: (image) => void expected.push(image),
     async sweep() {
       if (fake.failure) throw fake.failure;
       return 0;
