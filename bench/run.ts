@@ -6,10 +6,10 @@ import { server } from './server.ts';
 
 /** Measures everything, or what is named: `npm run bench -- deliveries`. Exits with 1 if a target is missed. */
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
-  jobs: () => jobs(11),
-  deliveries: () => deliveries(11),
-  server: () => server(11),
-  checkout: () => checkout(7),
+  jobs: () => jobs(9),
+  deliveries: () => deliveries(9),
+  server: () => server(7),
+  checkout: () => checkout(5),
 };
 
 const names = process.argv.slice(2);

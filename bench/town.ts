@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { type GitHub, startGitHub } from '#dev/github/index.ts';
 import { startProcess } from '#dev/processes.ts';
+import { docker } from './house.ts';
 
 const run = promisify(execFile);
 const root = new URL('../', import.meta.url);
@@ -21,6 +22,8 @@ export interface Town extends AsyncDisposable {
   readonly logs: string;
   /** Pushes a commit with these files to main; answers with it. */
   push(files: Readonly<Record<string, string>>): Promise<string>;
+  /** Ends the containers that the server keeps ready. */
+  endReady(): Promise<void>;
   /** Waits until all check runs of the commit are completed. All must succeed. */
   succeeded(sha: string): Promise<void>;
 }
@@ -80,6 +83,12 @@ export async function openTown(settings: Readonly<Record<string, string>>): Prom
     pid: server.pid,
     logs: join(home, 'logs'),
     push: commit,
+    async endReady() {
+      const mine = `slipway.home=${await readFile(join(home, 'installation'), 'utf8')}`;
+      const filters = { label: [mine, 'slipway.kind=idle'] };
+      const ready = await docker.listContainers({ all: true, filters });
+      await Promise.all(ready.map(({ Id }) => docker.getContainer(Id).remove({ force: true })));
+    },
     async succeeded(sha) {
       const runs = await github.waitFor(
         `the check runs of ${sha}`,
@@ -102,7 +111,7 @@ async function startArguments(): Promise<readonly string[]> {
     scripts: { start: string };
   };
   const [, ...given] = scripts.start.split(' ');
-  return given.map((word) => (word.startsWith('-') ? word : new URL(word, root).pathname));
+  return given.map((word) => (word.startsWith('src/') ? new URL(word, root).pathname : word));
 }
 
 async function openRepository(
