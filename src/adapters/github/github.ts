@@ -1,4 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Probot, ProbotOctokit } from 'probot';
 import type { Logger } from 'pino';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
@@ -87,7 +88,7 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
     async token(repository) {
       const cached = await tokens.get(repository.id)?.catch(() => null);
       if (cached && Date.parse(cached.expiresAt) - tokenMarginMs > Date.now()) return cached.token;
-      const fresh = narrowToken(probot, repository);
+      const fresh = patiently(() => narrowToken(probot, repository));
       tokens.set(repository.id, fresh);
       try {
         return (await fresh).token;
@@ -148,6 +149,24 @@ async function narrowToken(probot: Probot, repository: Repository) {
     permissions: { contents: 'read' },
     refresh: true,
   })) as { readonly token: string; readonly expiresAt: string };
+}
+
+const tokenPausesMs = [500, 2_000, 8_000];
+const longestTokenPauseMs = 30_000;
+
+/** Asks again where that may help. A token asked for twice does no harm; a run without one is lost. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (const pause of tokenPausesMs) {
+    try {
+      return await ask();
+    } catch (error) {
+      const fault = faultOf(error, Date.now());
+      const wait = fault.kind === 'rate' ? Math.max(pause, fault.until - Date.now()) : pause;
+      if (fault.kind === 'permanent' || wait > longestTokenPauseMs) throw error;
+      await sleep(wait);
+    }
+  }
+  return ask();
 }
 
 /** Every request ends in time, also those that Octokit makes for tokens. */

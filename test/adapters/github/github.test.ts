@@ -37,6 +37,16 @@ describe('tokens for git', () => {
     expect(await github.token(repository)).toBe('new');
   });
 
+  it.each([
+    [502, {}],
+    [429, { 'retry-after': '1' }],
+  ])('are asked for again after %i', async (status, headers) => {
+    nock(api).post('/app/installations/77/access_tokens').once().reply(status, { message: 'Later' }, headers);
+    nock(api).post('/app/installations/77/access_tokens').once().reply(201, tokenIn(3_600_000, 'new'));
+    const github = await openTestGitHub();
+    expect(await github.token(repository)).toBe('new');
+  });
+
   it('a refusal says what to do and is not remembered', async () => {
     nock(api).post('/app/installations/77/access_tokens').once().reply(404, { message: 'Not Found' });
     nock(api).post('/app/installations/77/access_tokens').once().reply(201, tokenIn(3_600_000, 'new'));
