@@ -20,7 +20,7 @@ import type { Clock, Logs, Reporter } from './engine/ports.ts';
 import type { Store } from './engine/store.ts';
 import { type Home, openHome } from './home.ts';
 import { PlatformError, UserError } from './model/outcome.ts';
-import { type Operator, readOperator } from './operator.ts';
+import { checkKubeconfigs, type Operator, readOperator } from './operator.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
 import { webApp } from './web/app.ts';
 import { createChanges } from './web/changes.ts';
@@ -40,6 +40,7 @@ export interface Server {
  */
 export async function startServer(settings: Settings, logger: Logger): Promise<Server> {
   const operator = readOperator(settings.SLIPWAY_CONFIG, settings.KUBECONFIG);
+  checkKubeconfigs(operator.clusters);
   const given = appCredentials(settings);
   const home = openHome(settings.SLIPWAY_HOME);
   const credentials = given ?? home.readApp();

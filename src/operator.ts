@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter, resolve } from 'node:path';
 import { z } from 'zod';
 import { readYaml } from '#src/dialects/yaml.ts';
 import type { Policy } from '#src/engine/ports.ts';
@@ -78,6 +78,26 @@ export function readOperator(file: string | null, kubeconfig: string | null): Op
     clusters.set(name, { kubeconfig: resolve(entry.kubeconfig), context: entry.context ?? null });
   }
   return { registries, clusters, policy: policyOf(content, clusters) };
+}
+
+/**
+ * Throws SettingsError if a kubeconfig isn't there or isn't one. Whether its cluster answers shows when it is used. Of
+ * several paths one is enough, as with kubectl.
+ */
+export function checkKubeconfigs(clusters: ReadonlyMap<string, ClusterConfig>): void {
+  for (const [name, { kubeconfig }] of clusters) {
+    const setting =
+      name === 'default'
+        ? 'KUBECONFIG, or the cluster default of SLIPWAY_CONFIG,'
+        : `Cluster ${name} of SLIPWAY_CONFIG`;
+    const files = kubeconfig.split(delimiter).filter((file) => existsSync(file));
+    if (files.length === 0) throw new SettingsError(`${setting} names ${kubeconfig}, and there is no such file.`);
+    for (const file of files) {
+      const { value, diagnostics } = readYaml(file, read(file, `kubeconfig of ${name}`));
+      const isOne = diagnostics.length === 0 && typeof value === 'object' && value !== null && 'clusters' in value;
+      if (!isOne) throw new SettingsError(`${setting} names ${file}, which is no kubeconfig.`);
+    }
+  }
 }
 
 /** The rules of the file as answers. What no rule allows is refused; the answer says which line would allow it. */

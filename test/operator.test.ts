@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
-import { readOperator } from '#src/operator.ts';
+import { checkKubeconfigs, readOperator } from '#src/operator.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'slipway-operator-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -81,4 +81,20 @@ it.each([
   ['repositories: { shop: {} }', /owner\/name/],
 ])('refuses %j', (text, message) => {
   expect(() => operator(text)).toThrow(message);
+});
+
+describe('kubeconfigs', () => {
+  const good = join(folder, 'kubeconfig');
+  writeFileSync(good, 'apiVersion: v1\nkind: Config\nclusters: []\n');
+  writeFileSync(join(folder, 'text'), 'hello');
+  writeFileSync(join(folder, 'torn'), 'clusters: [');
+  const check = (kubeconfig: string) => () => checkKubeconfigs(new Map([['default', { kubeconfig, context: null }]]));
+
+  it.each([good, `/nonexistent:${good}`])('%s will do', (path) => expect(check(path)).not.toThrow());
+  it.each(['/nonexistent', '/nonexistent:/neither'])('%s is named as missing', (path) =>
+    expect(check(path)).toThrow(`names ${path}, and there is no such file.`),
+  );
+  it.each(['text', 'torn'])('the file %s is named as no kubeconfig', (name) =>
+    expect(check(join(folder, name))).toThrow(/KUBECONFIG.* is no kubeconfig/),
+  );
 });
