@@ -45,7 +45,7 @@ export async function deliveries(rounds: number): Promise<readonly Row[]> {
       );
       const target = { atLeast: 0.8 };
       rows.push({
-        name: `deliveries, ${connections} connections, against a bare server`,
+        name: `deliveries, ${connections} ${connections === 1 ? 'connection' : 'connections'}, against a bare server`,
         ours: median(a),
         floor: median(b),
         unit: '1/s',
@@ -54,7 +54,7 @@ export async function deliveries(rounds: number): Promise<readonly Row[]> {
       });
       if (c.length > 0) {
         rows.push({
-          name: `deliveries, ${connections} connections, against bare Probot`,
+          name: `deliveries, ${connections} ${connections === 1 ? 'connection' : 'connections'}, against bare Probot`,
           ours: median(a),
           floor: median(c),
           unit: '1/s',
