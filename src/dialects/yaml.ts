@@ -223,6 +223,10 @@ function explain(error: YAMLError, span: (from: number, to: number) => Span): Di
   if (isTooDeep(error)) {
     return { severity: 'error', code: 'too-deep', message: 'This is nested too deeply.', hint: 'Nest less.', at };
   }
+  if (error.message.startsWith('Nested mappings are not allowed in compact')) {
+    const message = 'This isn\'t YAML: a second ": " in one line.';
+    return { severity: 'error', code: 'yaml-syntax', message, hint: 'Put a text that has ": " in it in quotes.', at };
+  }
   const [code, message, hint] = known[error.code] ?? [
     'yaml-syntax',
     `This isn't YAML: ${error.message.replace('"quote', 'quote "')}.`,

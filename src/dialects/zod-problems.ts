@@ -62,6 +62,14 @@ function wrongType(path: Path, kinds: readonly string[], found: unknown): Proble
   const message = `must be ${or(kinds)}, and is ${kindOfValue(found)}`;
   const quotable = kinds.includes('a text') && (typeof found === 'number' || typeof found === 'boolean');
   if (quotable) return { kind: 'value', path, message, hint: `Put it in quotes: '${String(found)}'.` };
+  if (kinds.includes('a text') && kindOfValue(found) === 'a map') {
+    return {
+      kind: 'value',
+      path,
+      message,
+      hint: 'If it is meant as a text, put it in quotes: YAML reads ": " as a map.',
+    };
+  }
   if (kinds.includes('true or false') && typeof found === 'string') {
     return { kind: 'value', path, message, hint: 'YAML 1.2 knows true and false only, without quotes.' };
   }

@@ -120,6 +120,7 @@ function instead(path: Path, read: Read, contexts: readonly string[]): string {
 }
 
 function variableHint(path: Path, message: string): string | undefined {
+  if (message.startsWith('There is no context "secrets"')) return 'This version of Slipway hands no secrets to jobs.';
   if (path[2] !== 'run' || !message.startsWith('There is no context')) return undefined;
   return 'In commands, use variables: "$SLIPWAY_SHA", or your own from "env".';
 }
