@@ -27,10 +27,11 @@ export interface ClusterConfig {
 }
 
 const globs = z.array(z.string().min(1));
+const images = z.array(z.string().regex(/^[^:@]+(:\d+\/[^:@]+)?$/, 'must be registry/name without a tag or https://'));
 const schema = z.strictObject({
   registries: z
     .record(
-      z.string(),
+      z.string().regex(/^[\w.-]+(:\d+)?$/, 'must be a host, with a port if need be: ghcr.io'),
       z.strictObject({
         username: z.string().min(1),
         password: z.string().min(1).optional(),
@@ -45,7 +46,7 @@ const schema = z.strictObject({
     .record(
       z.string().regex(/^[\w.-]+\/[\w.*-]+$/, 'must look like owner/name or owner/*'),
       z.strictObject({
-        push: globs.optional(),
+        push: images.optional(),
         rollout: z
           .array(
             z.strictObject({
@@ -77,7 +78,20 @@ export function readOperator(file: string | null, kubeconfig: string | null): Op
   for (const [name, entry] of Object.entries(content.clusters ?? {})) {
     clusters.set(name, { kubeconfig: resolve(entry.kubeconfig), context: entry.context ?? null });
   }
+  refuseUnknownClusters(content);
   return { registries, clusters, policy: policyOf(content, clusters) };
+}
+
+/** A misspelt cluster would allow nothing, silently. `default` may come from the settings, and may be missing. */
+function refuseUnknownClusters({ clusters, repositories }: OperatorFile): void {
+  for (const [pattern, { rollout }] of Object.entries(repositories ?? {})) {
+    for (const { cluster = 'default' } of rollout ?? []) {
+      if (cluster === 'default' || Object.hasOwn(clusters ?? {}, cluster)) continue;
+      throw new SettingsError(
+        `SLIPWAY_CONFIG: repositories.${pattern} names the cluster "${cluster}", which isn't under clusters.`,
+      );
+    }
+  }
 }
 
 /**
@@ -162,7 +176,7 @@ function passwordOf(
 
 function parse(file: string): OperatorFile {
   const yaml = readYaml(file, read(file, 'file'));
-  const mistakes = yaml.diagnostics.map((d) => `${place(d.at)}: ${d.message}`);
+  const mistakes = yaml.diagnostics.map((d) => `${place(d.at)}: ${d.message.replace(/\.$/, '')}`);
   if (mistakes.length === 0) {
     const result = schema.safeParse(yaml.value ?? {});
     if (result.success) return result.data;

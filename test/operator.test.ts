@@ -79,6 +79,10 @@ it.each([
   ['registries: { ghcr.io: { username: a } }', /ghcr\.io needs either password or password-file/],
   ['registries: { ghcr.io: { username: a, password-file: /nonexistent } }', /password-file of registry ghcr\.io/],
   ['repositories: { shop: {} }', /owner\/name/],
+  ['registries: { "https://ghcr.io": { username: a, password: b } }', /must be a host/],
+  ['repositories: { acme/shop: { push: ["ghcr.io/acme/shop:latest"] } }', /without a tag/],
+  ['repositories: { acme/shop: { rollout: [{ cluster: mars, namespace: a }] } }', /cluster "mars", which isn't under/],
+  ['', /The file is empty\.$/],
 ])('refuses %j', (text, message) => {
   expect(() => operator(text)).toThrow(message);
 });
