@@ -12,7 +12,7 @@ export function jobHead(run: Run, job: Job, links: Links, now: number): Html {
   return html`<p class="crumb"><a href="${links.run(run.id)}">${run.trigger.title || 'The run'}</a></p>
 <h1>${job.plan.key}</h1>
 <p class="state">${pill(statusOf(job))} ${took(job.startedAt, job.finishedAt, now)} ${reason && html`<span class="reason">${reason}</span>`}</p>
-${job.progress && html`<p class="progress">${job.progress}</p>`}
+${job.progress && job.progress !== reason && html`<p class="progress">${job.progress}</p>`}
 ${provenance(run)}
 ${tests(job)}
 ${annotations(job)}`;
