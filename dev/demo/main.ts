@@ -26,7 +26,6 @@ if (keep) {
 GitHub     ${world.github.url}/acme/shop
 Slipway    ${world.slipway}/  (token: ${world.token})
 Registry   ${world.registry.url}
-Badge      ${world.slipway}/badge/acme/shop.svg
 
 Ctrl-C ends it all.`);
   await new Promise((resolve) => {

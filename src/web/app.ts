@@ -72,7 +72,7 @@ export function webApp(parts: WebParts): Express {
     const runs = await store.runs.list({ ...filter, limit: runsAPage + 1 });
     const shown = runs.slice(0, runsAPage);
     const older = runs.length > runsAPage ? `/?before=${shown.at(-1)?.id ?? ''}` : null;
-    const body = homeBody(shown, links, older, clock.now());
+    const body = homeBody(shown, links, createLinks(parts.baseUrl, signer), older, clock.now());
     await sendHtml(response, page(assets, { title: 'Runs', body, nav: signOutForm }));
   });
 

@@ -5,8 +5,14 @@ import { describeTrigger, statusOf } from './format.ts';
 import { type Html, pill, time, took } from './layout.ts';
 import type { Links } from './signer.ts';
 
-/** The last runs. `older`: where the next page is, or null on the last. */
-export function homeBody(runs: readonly Run[], links: Links, older: string | null, now: number): Html {
+/** The last runs. `older`: where the next page is, or null on the last. `absolute`: links for elsewhere. */
+export function homeBody(
+  runs: readonly Run[],
+  links: Links,
+  absolute: Pick<Links, 'badge'>,
+  older: string | null,
+  now: number,
+): Html {
   if (runs.length === 0) {
     return html`<section class="notice"><h1>No runs yet</h1>
 <p>Install the App on a repository and push a commit, or open a pull request. Its run appears here.</p></section>`;
@@ -20,7 +26,18 @@ export function homeBody(runs: readonly Run[], links: Links, older: string | nul
 <span class="when">${time(run.createdAt)} ${took(run.startedAt, run.finishedAt, now)}</span>
 </li>`,
   )}</ol>
-${older !== null && html`<p><a class="button" rel="next" href="${older}">Older runs</a></p>`}`;
+${older !== null && html`<p><a class="button" rel="next" href="${older}">Older runs</a></p>`}
+${badges(runs, absolute)}`;
+}
+
+/** The badge of each repository for its README; a private one's address is signed, so people can't write it themselves. */
+function badges(runs: readonly Run[], links: Pick<Links, 'badge'>): Html {
+  const repositories = new Map(runs.map(({ repository }) => [fullName(repository), repository]));
+  return html`<h2>Badges</h2>
+<p class="note">For a README. Whoever has the address of a private repository's badge sees its state.</p>
+<ul>${[...repositories.values()].map(
+    (repository) => html`<li><code>![build](${links.badge(repository, null)})</code></li>`,
+  )}</ul>`;
 }
 
 export const signOutForm = html`<form method="post" action="/sign-out"><button class="link">Sign out</button></form>`;

@@ -146,6 +146,8 @@ describe('the home page', () => {
     const home = await page(site.url, { headers: { Cookie: cookie.split(';')[0] ?? '' } });
     expect(home.text).toContain('Speed up checkout');
     expect(home.text).toContain('Größen in Zoll anzeigen');
+    const badge = /!\[build\]\((.*?)\)/.exec(home.text)?.[1] ?? '';
+    expect((await page(new URL(badge.replaceAll('&amp;', '&'), site.url).href)).text).not.toContain('build: unknown');
     const bearer = await page(site.url, { headers: { Authorization: `Bearer ${operatorToken}` } });
     expect(bearer.text).toContain('Speed up checkout');
   });
