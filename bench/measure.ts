@@ -44,7 +44,7 @@ export async function interleave(
   return samples;
 }
 
-export function ratio(row: Row): number {
+function ratio(row: Row): number {
   return row.floor === null ? row.ours : row.ours / row.floor;
 }
 

@@ -38,7 +38,7 @@ export interface Server {
  * Opens the adapters, wires them to the engine and listens. Throws SettingsError in one sentence if a setting is
  * wrong. Without an App it serves the set-up page, and goes on by itself once the App is registered.
  */
-export async function startServer(settings: Settings, logger: Logger): Promise<Server> {
+async function startServer(settings: Settings, logger: Logger): Promise<Server> {
   const operator = readOperator(settings.SLIPWAY_CONFIG, settings.KUBECONFIG);
   checkKubeconfigs(operator.clusters);
   const given = appCredentials(settings);

@@ -22,10 +22,7 @@ export function latest(runs: readonly CheckRun[]): CheckRun[] {
 }
 
 /** A suite's state is the state of its newest runs together. */
-function suiteState(
-  repo: Repo,
-  suite: CheckSuite,
-): { readonly status: string; readonly conclusion: string | null } {
+function suiteState(repo: Repo, suite: CheckSuite): { readonly status: string; readonly conclusion: string | null } {
   const runs = latest(runsOf(repo, suite));
   if (runs.length === 0) return { status: 'queued', conclusion: null };
   if (runs.some(({ status }) => status !== 'completed')) {

@@ -195,7 +195,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorUnder
 }
 
 /** Steps as words, and neighbouring bytes as one text. */
-export function shape(events: readonly (string | StepChange)[]): readonly string[] {
+function shape(events: readonly (string | StepChange)[]): readonly string[] {
   const result: string[] = [];
   let open = false;
   for (const event of events) {

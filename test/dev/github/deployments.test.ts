@@ -20,7 +20,7 @@ afterAll(async () => {
 
 async function deploy(extra: Body): Promise<{ status: number; data: Body }> {
   const asked = { ...SHOP, ref: 'main', auto_merge: false, required_contexts: [], ...extra };
-  return octokit.request('POST /repos/{owner}/{repo}/deployments', asked) as Promise<{ status: number; data: Body }>;
+  return octokit.request('POST /repos/{owner}/{repo}/deployments', asked);
 }
 
 async function report(deployment: Body, state: string, extra: Body = {}): Promise<unknown> {
