@@ -23,6 +23,7 @@ export function annotateLog(places: Places): LogAnnotator {
   const decoder = new TextDecoder();
   const kept = collect(places);
   let rest = '';
+  let blank = false;
 
   return {
     push(bytes) {
@@ -47,6 +48,9 @@ export function annotateLog(places: Places): LogAnnotator {
 
   /** The first tool to recognise a line has it; the others still see it, as they may wait for it. */
   function line(raw: string): void {
+    // A blank line may end something; a flood of them must not cost a look by every tool.
+    if (blank && raw === '') return;
+    blank = raw === '';
     const text = cleanLine(raw).slice(0, maxLineLength);
     let taken = false;
     for (const reader of readers) {
