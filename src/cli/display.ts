@@ -34,7 +34,9 @@ export function jobLine(job: Job, now: number): string {
   const step = job.state === 'running' ? job.steps.find((s) => s.state === 'running') : undefined;
   const about =
     job.outcome && job.outcome.kind !== 'success' ? `: ${job.outcome.reason}` : step ? `: ${step.name}` : '';
-  return `${mark(job)} ${job.plan.key}${took}${about}`;
+  const failed = job.outcome?.kind === 'failure' || job.outcome?.kind === 'timed_out';
+  const allowed = failed && job.plan.continueOnError ? ' It may fail (continue-on-error).' : '';
+  return `${mark(job)} ${job.plan.key}${took}${about}${allowed}`;
 }
 
 /** What is said at the end: a line a job, and how it came out. */
@@ -44,8 +46,9 @@ export function summary(view: RunView, now: number): readonly string[] {
   const took = duration((run.finishedAt ?? now) - run.createdAt);
   const outcome = run.outcome;
   if (outcome === null || outcome.kind === 'success') return [...lines, `Passed in ${took}.`];
-  const said = view.jobs.length === 0 ? outcome.reason : `${outcome.kind.replace('_', ' ')}: ${outcome.reason}`;
-  return [...lines, `${said} (${took})`];
+  // Nothing ran: there is only the reason, which may have several lines.
+  if (view.jobs.length === 0) return [outcome.reason];
+  return [...lines, `${outcome.kind.replace('_', ' ')}: ${outcome.reason} (${took})`];
 }
 
 /** The exit code that tells the result: 0 passed, 1 the user's failure, 2 the platform's. */

@@ -66,6 +66,10 @@ describe('jobLine', () => {
   it.each([
     [job('test', { kind: 'success' }), '✔ test (2.5 s)'],
     [job('test', { kind: 'failure', reason: 'exit 1' }), '✘ test (2.5 s): exit 1'],
+    [
+      job('test', { kind: 'failure', reason: 'Exit 1.' }, { plan: planned('test', { continueOnError: true }) }),
+      '✘ test (2.5 s): Exit 1. It may fail (continue-on-error).',
+    ],
     [job('test', { kind: 'broken', reason: 'engine down' }), '! test (2.5 s): engine down'],
     [job('test', { kind: 'skipped', reason: 'lint failed' }, { startedAt: null }), '○ test: lint failed'],
     [job('test', null, { steps: [step] }), '▸ test (4.0 s): npm ci'],
@@ -86,6 +90,11 @@ it.each([
   [{ kind: 'broken', reason: '' }, 2],
 ] as const)('%j exits with %i', (outcome, code) => {
   expect(exitCode(outcome)).toBe(code);
+});
+
+it('says only why if nothing ran', () => {
+  const run = { outcome: { kind: 'neutral', reason: 'Nothing found.' }, createdAt: 0, finishedAt: 9 } as Run;
+  expect(summary({ run, jobs: [] }, 0)).toEqual(['Nothing found.']);
 });
 
 it('sums up', () => {
