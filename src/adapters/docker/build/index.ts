@@ -12,6 +12,7 @@ import { type BuildLog, openLog } from './log.ts';
 import { type PushResult, push } from './push.ts';
 import type { CredentialsOf } from './registry-name.ts';
 import { openSession } from './session.ts';
+import { createTemporaries } from './temporary.ts';
 import { loadTraceDecoder } from './trace.ts';
 import { dial, engineError, records } from './wire.ts';
 
@@ -38,12 +39,18 @@ type Result = Awaited<ReturnType<ImageBuilder['build']>>;
  */
 export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
   const oneAtATime = lockByName();
+  const withTemporary = createTemporaries((name) => removeTag(options.docker, name));
   return {
     async build(request, tree, listener, signal) {
       const timeout = AbortSignal.timeout(request.timeoutMs);
       const log = openLog(request.secrets, listener);
       try {
-        return await buildAndPush(options, oneAtATime, request, await tree, log, AbortSignal.any([signal, timeout]));
+        const temporary = `slipway-build:${randomUUID()}`;
+        const checkedOut = await tree;
+        const either = AbortSignal.any([signal, timeout]);
+        return await withTemporary(temporary, () =>
+          buildAndPush(options, oneAtATime, request, checkedOut, temporary, log, either),
+        );
       } catch (error) {
         if (signal.aborted) return without({ kind: 'cancelled', reason: messageOf(signal.reason) });
         if (timeout.aborted) return without({ kind: 'timed_out', reason: tooLong(request.timeoutMs) });
@@ -61,31 +68,27 @@ async function buildAndPush(
   oneAtATime: Lock,
   request: BuildRequest,
   tree: Tree,
+  temporary: string,
   log: BuildLog,
   signal: AbortSignal,
 ): Promise<Result> {
-  const temporary = `slipway-build:${randomUUID()}`;
-  try {
-    const built = await log.step(0, () => build(options, request, tree, temporary, log, signal));
-    if ('failure' in built) return without({ kind: 'failure', reason: log.mask(built.failure) });
+  const built = await log.step(0, () => build(options, request, tree, temporary, log, signal));
+  if ('failure' in built) return without({ kind: 'failure', reason: log.mask(built.failure) });
 
-    let image: string | null = null;
-    for (const [index, tag] of request.tags.entries()) {
-      const repository = request.build.image;
-      if (repository === null) throw new UserError('`build` names no image to push to. Add `image`.');
-      // Builds that push under the same name would otherwise push each other's image.
-      const pushed = await oneAtATime(`${repository}:${tag}`, () =>
-        log.step(index + 1, () => pushTag(options, temporary, repository, tag, log, signal)),
-      );
-      if ('failure' in pushed) return without({ kind: 'failure', reason: log.mask(pushed.failure) });
-      if (image !== null && image !== pushed.image)
-        throw new PlatformError(`The registry has ${pushed.image} under ${tag}, but ${image} under the tag before.`);
-      image = pushed.image;
-    }
-    return { outcome: success, image };
-  } finally {
-    await removeTag(options.docker, temporary);
+  let image: string | null = null;
+  for (const [index, tag] of request.tags.entries()) {
+    const repository = request.build.image;
+    if (repository === null) throw new UserError('`build` names no image to push to. Add `image`.');
+    // Builds that push under the same name would otherwise push each other's image.
+    const pushed = await oneAtATime(`${repository}:${tag}`, () =>
+      log.step(index + 1, () => pushTag(options, temporary, repository, tag, log, signal)),
+    );
+    if ('failure' in pushed) return without({ kind: 'failure', reason: log.mask(pushed.failure) });
+    if (image !== null && image !== pushed.image)
+      throw new PlatformError(`The registry has ${pushed.image} under ${tag}, but ${image} under the tag before.`);
+    image = pushed.image;
   }
+  return { outcome: success, image };
 }
 
 async function pushTag(
