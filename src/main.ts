@@ -70,6 +70,12 @@ async function startServer(settings: Settings, logger: Logger): Promise<Server> 
     home.close();
     throw error;
   }
+  if (settings.SLIPWAY_URL === null) {
+    logger.warn(
+      { url: common.baseUrl },
+      'SLIPWAY_URL is not set: links lead to this machine, and GitHub can not reach it',
+    );
+  }
   logger.info({ port, url: common.baseUrl, app: credentials?.appId ?? null }, 'listening');
 
   return {

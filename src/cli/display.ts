@@ -51,13 +51,14 @@ export function summary(view: RunView, now: number): readonly string[] {
   return [...lines, `${outcome.kind.replace('_', ' ')}: ${outcome.reason} (${took})`];
 }
 
-/** The exit code that tells the result: 0 passed, 1 the user's failure, 2 the platform's. */
-export function exitCode(outcome: Outcome | null): number {
-  switch (outcome?.kind) {
+/** The exit code that tells the result: 0 passed, 1 the user's failure or nothing to run, 2 the platform's. */
+export function exitCode({ run, jobs }: RunView): number {
+  switch (run.outcome?.kind) {
     case 'success':
     case 'skipped':
-    case 'neutral':
       return 0;
+    case 'neutral':
+      return jobs.length > 0 ? 0 : 1;
     case 'broken':
       return 2;
     default:

@@ -1,8 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { SettingsError } from '#src/settings.ts';
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const program = new Command('slipway')
+  .version(version)
   .description('Builds pull requests in Docker and launches tags to Kubernetes.')
   .showHelpAfterError('(slipway --help lists the commands)');
 

@@ -100,7 +100,7 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
     if (view === null) return 2;
     for (const diagnostic of view.run.diagnostics) console.error(formatDiagnostic(diagnostic));
     console.log(summary(view, clock.now()).join('\n'));
-    return interrupts > 0 ? 130 : exitCode(view.run.outcome);
+    return interrupts > 0 ? 130 : exitCode(view);
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);

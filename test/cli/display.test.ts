@@ -83,13 +83,13 @@ describe('jobLine', () => {
 it.each([
   [{ kind: 'success' }, 0],
   [{ kind: 'skipped', reason: '' }, 0],
-  [{ kind: 'neutral', reason: '' }, 0],
+  [{ kind: 'neutral', reason: 'nothing to run' }, 1],
   [{ kind: 'failure', reason: '' }, 1],
   [{ kind: 'timed_out', reason: '' }, 1],
   [{ kind: 'cancelled', reason: '' }, 1],
   [{ kind: 'broken', reason: '' }, 2],
 ] as const)('%j exits with %i', (outcome, code) => {
-  expect(exitCode(outcome)).toBe(code);
+  expect(exitCode({ run: { outcome } as Run, jobs: [] })).toBe(code);
 });
 
 it('says only why if nothing ran', () => {

@@ -81,7 +81,7 @@ it('says what is wrong with a file, and where', async () => {
 
 it('says what to do where there is nothing to run, and when a setting is wrong', async () => {
   const nothing = await slipway('run');
-  expect(nothing.code).toBe(0);
+  expect(nothing.code).toBe(1);
   expect(nothing.out).toContain('Add a file slipway.yml');
   expect(await slipway('run', '--event', 'release')).toMatchObject({ code: 1 });
 });
