@@ -61,7 +61,6 @@ export function createEngine(parts: Parts): Engine {
         if (stopping.signal.aborted) break;
         failures += 1;
         parts.log.error({ err: error, run: runId, failures }, 'a run could not be driven on');
-        if (!isPlatformError(error) && failures >= 3) break;
         entry.again = true;
         await sleep(Math.min(60_000, 500 * 2 ** failures), stopping.signal);
       }
@@ -115,11 +114,12 @@ export function createEngine(parts: Parts): Engine {
     },
 
     async completed(runId) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      // Listened for before it is asked, so that an end in between isn't missed.
+      waiting.set(runId, [...(waiting.get(runId) ?? []), resolve]);
       const run = await parts.store.runs.get(runId);
-      if (run === null || run.state === 'completed') return;
-      await new Promise<void>((resolve) => {
-        waiting.set(runId, [...(waiting.get(runId) ?? []), resolve]);
-      });
+      if (run === null || run.state === 'completed') resolve();
+      await promise;
     },
 
     async cancel(runId, reason) {

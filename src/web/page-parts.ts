@@ -38,13 +38,19 @@ const deploymentLooks = {
   inactive: 'still',
 } as const;
 
+/** The workload may run something else again. */
+function hasFailed({ state }: DeploymentRecord): boolean {
+  return state === 'failure' || state === 'error';
+}
+
 export function deploymentItem(deployment: DeploymentRecord): Html {
   return html`<li><span class="pill ${deploymentLooks[deployment.state]}">${deployment.state.replace('_', ' ')}</span>
 <strong>${deployment.environment}</strong> ${deployment.description}
 ${
   deployment.changes.length > 0 &&
   html`<ul class="changes">${deployment.changes.map(
-    (change) => html`<li>${change.workload}: <code>${change.after}</code></li>`,
+    (change) =>
+      html`<li>${change.workload}${hasFailed(deployment) ? ', tried' : ''}: <code>${change.after}</code></li>`,
   )}</ul>`
 }</li>`;
 }
