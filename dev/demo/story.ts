@@ -12,6 +12,7 @@ class StoryError extends Error {
 }
 
 const deadline = 180_000;
+const hasEnded = /^(success|failure|error)$/;
 
 /**
  * Plays the story on real parts and tells it: a first push, a pull request with a mistake, its fix, /deploy staging,
@@ -131,21 +132,23 @@ async function deployed(
   expected: 'success' | 'failure',
   tell: Tell,
 ): Promise<void> {
-  const deployment = await world.github.waitFor(
+  const { deployment, skipped } = await world.github.waitFor(
     `the deployment of ${sha.slice(0, 7)} to ${environment}`,
-    () =>
-      world.github
+    () => {
+      const check = world.github.checkRuns(shop.fullName, sha).find((run) => run.name === `deploy ${environment}`);
+      if (check?.conclusion === 'skipped') return { deployment: null, skipped: check };
+      const ended = world.github
         .deployments(shop.fullName)
-        .find(
-          (d) =>
-            d.environment === environment &&
-            d.sha === sha &&
-            d.statuses.some((s) => /^(success|failure|error)$/.test(s.state)),
-        ),
+        .find((d) => d.environment === environment && d.sha === sha && d.statuses.some((s) => hasEnded.test(s.state)));
+      return ended ? { deployment: ended, skipped: null } : null;
+    },
     deadline,
   );
+  if (deployment === null) {
+    throw new StoryError(`Nothing was deployed to ${environment}: ${skipped.title}\n${skipped.summary}`);
+  }
   for (const status of deployment.statuses) tell(`  ${environment}: ${status.state}: ${status.description}`);
-  const last = deployment.statuses.findLast((s) => /^(success|failure|error)$/.test(s.state));
+  const last = deployment.statuses.findLast((s) => hasEnded.test(s.state));
   if (last?.state === expected) return;
   const check = world.github.checkRuns(shop.fullName, sha).find((run) => run.name === `deploy ${environment}`);
   throw new StoryError(

@@ -1,3 +1,4 @@
+import { duration } from '#src/model/duration.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 
@@ -19,13 +20,6 @@ function outcomeMark(outcome: Outcome | null): string {
     default:
       return '✘';
   }
-}
-
-/** `850 ms`, `12.3 s`, `4 min 5 s`. */
-function duration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;
 }
 
 /** One line on how a job stands, without colours. */

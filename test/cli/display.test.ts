@@ -73,8 +73,8 @@ describe('jobLine', () => {
     [job('test', { kind: 'broken', reason: 'engine down' }), '! test (2.5 s): engine down'],
     [job('test', { kind: 'skipped', reason: 'lint failed' }, { startedAt: null }), '○ test: lint failed'],
     [job('test', null, { steps: [step] }), '▸ test (4.0 s): npm ci'],
-    [job('test', null, { startedAt: -121_000 }), '▸ test (2 min 6 s)'],
-    [job('test', null, { startedAt: 4_900 }), '▸ test (100 ms)'],
+    [job('test', null, { startedAt: -121_000 }), '▸ test (2 m 6 s)'],
+    [job('test', null, { startedAt: 4_900 }), '▸ test (0.1 s)'],
   ])('%#', (given, expected) => {
     expect(jobLine(given, 5_000)).toBe(expected);
   });

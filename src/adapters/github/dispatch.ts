@@ -141,7 +141,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
   }
 
   async function receive(guid: string, event: string, payload: unknown): Promise<string> {
-    if (payload === undefined) return 'Ignored: the body is not JSON.';
+    if (payload === undefined) return 'Ignored: the body is no JSON object.';
     if (!isHandled(event)) return handle(event, payload);
     await probot.receive({ id: guid, name: event, payload } as Parameters<typeof probot.receive>[0]);
     return results.get(guid) ?? 'Ignored: no handler took it.';
@@ -211,12 +211,13 @@ function createSlots(limit: number): (task: () => Promise<void>) => Promise<void
   };
 }
 
-/** The payload (undefined if it isn't JSON) and the lane in which its order matters. */
+/** The payload (undefined if it is no JSON object) and the lane in which its order matters. */
 function parse(delivery: Delivery): { readonly payload: unknown; readonly lane: string } {
   try {
     const payload: unknown = JSON.parse(delivery.body.toString());
-    const repository = (payload as { repository?: { id?: unknown } } | null)?.repository?.id;
-    return { payload: payload ?? undefined, lane: typeof repository === 'number' ? `${repository}` : 'none' };
+    if (typeof payload !== 'object' || payload === null) return { payload: undefined, lane: 'none' };
+    const repository = (payload as { repository?: { id?: unknown } }).repository?.id;
+    return { payload, lane: typeof repository === 'number' ? `${repository}` : 'none' };
   } catch {
     return { payload: undefined, lane: 'none' };
   }

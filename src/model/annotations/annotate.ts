@@ -50,6 +50,8 @@ export function annotateLog(places: Places): LogAnnotator {
   function line(raw: string): void {
     // A blank line may end something; a flood of them must not cost a look by every tool.
     if (blank && raw === '') return;
+    // A command as it is echoed says nothing about the code, whatever stands in it.
+    if (raw.startsWith('$ ')) return;
     blank = raw === '';
     const text = cleanLine(raw).slice(0, maxLineLength);
     let taken = false;

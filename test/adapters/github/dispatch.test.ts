@@ -148,8 +148,9 @@ it('one that hangs holds up no other repository', async () => {
 });
 
 it.each([
-  ['not JSON', 'payload=%7B', /^Ignored: the body is not JSON\.$/],
-  ['JSON, but nothing', 'null', /^Ignored: the body is not JSON\.$/],
+  ['not JSON', 'payload=%7B', /^Ignored: the body is no JSON object\.$/],
+  ['JSON, but nothing', 'null', /^Ignored: the body is no JSON object\.$/],
+  ['JSON, but no object', '"x"', /^Ignored: the body is no JSON object\.$/],
   ['not as documented', '{"ref":"refs/heads/x"}', /^Ignored: the payload is not as documented/],
 ])('finishes a body that is %s at once', async (_what, text, result) => {
   const store = memoryDeliveries();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkAnnotations, checkRunOf } from '#src/adapters/github/report/check-run.ts';
-import { cutBytes, duration, escapeMarkdown, fenced, plainLog, titleOf } from '#src/adapters/github/report/text.ts';
+import { cutBytes, escapeMarkdown, fenced, plainLog, titleOf } from '#src/adapters/github/report/text.ts';
+import { duration } from '#src/model/duration.ts';
 import type { Job } from '#src/model/run.ts';
 import { deployment, ended, job, planned, running, view } from './support.ts';
 

@@ -1,9 +1,10 @@
 import type { Annotation } from '#src/model/annotation.ts';
 import { type Button, buttonsOf } from '#src/model/button.ts';
+import { duration } from '#src/model/duration.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { summaryOf } from './summary.ts';
-import { cut, cutBytes, duration, fenced, maxBytes, plainLog, titleOf } from './text.ts';
+import { cut, cutBytes, fenced, maxBytes, plainLog, titleOf } from './text.ts';
 
 /** A check run as GitHub should show it. Pure data: the same run gives the same check run. */
 export interface CheckRun {

@@ -1,6 +1,7 @@
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView, Step, TestSummary } from '#src/model/run.ts';
-import { cut, duration, escapeMarkdown } from './text.ts';
+import { duration } from '#src/model/duration.ts';
+import { cut, escapeMarkdown } from './text.ts';
 
 const maxRows = 100;
 const maxNames = 50;
