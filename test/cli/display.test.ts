@@ -2,54 +2,19 @@ import { describe, expect, it } from '@jest/globals';
 import { exitCode, jobLine, lineSplitter, summary } from '#src/cli/display.ts';
 import { localPlan } from '#src/cli/run.ts';
 import type { Outcome } from '#src/model/outcome.ts';
-import type { Plan, PlannedJob, Work } from '#src/model/plan.ts';
+import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
+import { jobOf, plannedOf } from '#test/model/samples.ts';
 
-const script: Work = {
-  kind: 'script',
-  image: 'node',
-  steps: [],
-  env: {},
-  workdir: null,
-  shell: 'sh',
-  services: [],
-  artifacts: [],
-  reports: { junit: [] },
-};
 const build = { context: '.', dockerfile: 'Dockerfile', image: 'r/a', target: null, args: {} };
 
 function planned(key: string, change: Partial<PlannedJob> = {}): PlannedJob {
-  return {
-    key,
-    id: key.split(' ')[0] ?? key,
-    needs: [],
-    if: null,
-    matrix: {},
-    skip: null,
-    continueOnError: false,
-    timeoutMinutes: 60,
-    work: script,
-    ...change,
-  };
+  return plannedOf(key, { id: key.split(' ')[0] ?? key, ...change });
 }
 
 function job(key: string, outcome: Outcome | null, change: Partial<Job> = {}): Job {
-  return {
-    id: key,
-    runId: 'run',
-    plan: planned(key),
-    state: outcome === null ? 'running' : 'completed',
-    outcome,
-    attempt: 1,
-    steps: [],
-    annotations: [],
-    tests: null,
-    progress: null,
-    queuedAt: 0,
-    startedAt: 1_000,
-    finishedAt: outcome === null ? null : 3_500,
-    ...change,
-  };
+  const times = { startedAt: 1_000, finishedAt: outcome === null ? null : 3_500 };
+  return { ...jobOf(key, {}, outcome), ...(outcome === null ? { state: 'running' } : {}), ...times, ...change };
 }
 
 describe('jobLine', () => {

@@ -1,5 +1,6 @@
 import type { Store } from '#src/engine/store.ts';
 import type { Trigger } from '#src/model/event.ts';
+import { plannedOf } from '#test/model/samples.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
 
@@ -52,31 +53,8 @@ export function deploy(sha: string, request: string): Trigger {
 }
 
 export function planned(key: string, kind: 'script' | 'deploy' = 'script'): PlannedJob {
-  const base = {
-    key,
-    id: key,
-    needs: [],
-    if: null,
-    matrix: {},
-    skip: null,
-    continueOnError: false,
-    timeoutMinutes: 60,
-  };
-  if (kind === 'deploy') return { ...base, work: { kind, environment: 'staging', url: null, rollout: [] } };
-  return {
-    ...base,
-    work: {
-      kind,
-      image: 'node:24-slim',
-      steps: [{ name: 'npm test', script: 'npm test' }],
-      env: {},
-      workdir: null,
-      shell: 'sh',
-      services: [],
-      artifacts: [],
-      reports: { junit: [] },
-    },
-  };
+  if (kind === 'script') return plannedOf(key);
+  return plannedOf(key, { work: { kind, environment: 'staging', url: null, rollout: [] } });
 }
 
 /** A run that is planned with these jobs; answers its id and those of its jobs. */

@@ -31,33 +31,38 @@ export function runOf(trigger: Run['trigger']): Run {
   };
 }
 
+/** A script job with one step, as the planner makes it. */
+export function plannedOf(key: string, change: Partial<PlannedJob> = {}): PlannedJob {
+  return {
+    key,
+    id: key,
+    needs: [],
+    if: null,
+    matrix: {},
+    skip: null,
+    continueOnError: false,
+    timeoutMinutes: 60,
+    work: {
+      kind: 'script',
+      image: 'node:24-slim',
+      steps: [{ name: 'npm test', script: 'npm test' }],
+      env: {},
+      workdir: null,
+      shell: 'sh',
+      services: [],
+      artifacts: [],
+      reports: { junit: [] },
+    },
+    ...change,
+  };
+}
+
 /** A job that waits, or has ended with the outcome. */
 export function jobOf(key: string, plan: Partial<PlannedJob> = {}, outcome: Outcome | null = null): Job {
   return {
     id: `id-${key}`,
     runId: 'run1',
-    plan: {
-      key,
-      id: key,
-      needs: [],
-      if: null,
-      matrix: {},
-      skip: null,
-      continueOnError: false,
-      timeoutMinutes: 60,
-      work: {
-        kind: 'script',
-        image: 'x',
-        steps: [],
-        env: {},
-        workdir: null,
-        shell: 'sh',
-        services: [],
-        artifacts: [],
-        reports: { junit: [] },
-      },
-      ...plan,
-    },
+    plan: plannedOf(key, plan),
     state: outcome ? 'completed' : 'waiting',
     outcome,
     attempt: 1,

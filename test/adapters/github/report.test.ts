@@ -3,7 +3,8 @@ import { checkAnnotations, checkRunOf } from '#src/adapters/github/report/check-
 import { cutBytes, escapeMarkdown, fenced, plainLog, titleOf } from '#src/adapters/github/report/text.ts';
 import { duration } from '#src/model/duration.ts';
 import type { Job } from '#src/model/run.ts';
-import { deployment, ended, job, planned, running, view } from './support.ts';
+import { plannedOf } from '#test/model/samples.ts';
+import { deployment, ended, job, running, view } from './support.ts';
 
 const extras = { detailsUrl: 'https://ci.example/j', excerpt: '' };
 const show = (it: Job, excerpt = '') => checkRunOf(view([it]), it, { ...extras, excerpt });
@@ -14,7 +15,7 @@ describe('what a check run says', () => {
   it.each([
     [
       'a waiting job',
-      job('t', { state: 'waiting', plan: planned('t', { needs: ['lint'] }) }),
+      job('t', { state: 'waiting', plan: plannedOf('t', { needs: ['lint'] }) }),
       'queued',
       null,
       'Waiting',
@@ -33,7 +34,7 @@ describe('what a check run says', () => {
     ['failed tests', ended('t', failed, { tests }), 'completed', 'failure', '3 of 120 tests failed'],
     [
       'a failure that is allowed',
-      ended('t', failed, { plan: planned('t', { continueOnError: true }) }),
+      ended('t', failed, { plan: plannedOf('t', { continueOnError: true }) }),
       'completed',
       'neutral',
       'Failed, which is allowed: `npm test` exited with 1',
@@ -79,7 +80,7 @@ describe('what a check run says', () => {
   });
 
   it('names the jobs that it waits for, and not those that are done', () => {
-    const waits = job('t', { state: 'waiting', plan: planned('t', { needs: ['lint', 'types'] }) });
+    const waits = job('t', { state: 'waiting', plan: plannedOf('t', { needs: ['lint', 'types'] }) });
     const all = view([ended('lint', { kind: 'success' }), running('types'), waits]);
     expect(checkRunOf(all, waits, extras).title).toBe('Waiting for types');
   });

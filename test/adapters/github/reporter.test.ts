@@ -4,18 +4,8 @@ import type { Job } from '#src/model/run.ts';
 import { useNock } from '#test/nock.ts';
 import { failure, holding, reporters, states, success, tell } from './reporter-support.ts';
 import { smallGitHub } from './small-github.ts';
-import {
-  deployment,
-  ended,
-  job,
-  memoryTold,
-  openTestGitHub,
-  planned,
-  running,
-  silent,
-  until,
-  view,
-} from './support.ts';
+import { plannedOf } from '#test/model/samples.ts';
+import { deployment, ended, job, memoryTold, openTestGitHub, running, silent, until, view } from './support.ts';
 
 const nock = useNock();
 const { reporter, open } = reporters();
@@ -251,7 +241,7 @@ it('two runs are told side by side', async () => {
   const hub = smallGitHub(nock, [[/^POST/, { status: 403, message: 'no', headers: { 'retry-after': '1' } }]]);
   const views = new Map([
     ['run1', view([ended('a', success)])],
-    ['run2', view([ended('b', success, { plan: planned('b') })], { id: 'run2' })],
+    ['run2', view([ended('b', success, { plan: plannedOf('b') })], { id: 'run2' })],
   ]);
   const it = createReporter({
     github: await openTestGitHub(),

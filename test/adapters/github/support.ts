@@ -1,3 +1,4 @@
+import { plannedOf } from '#test/model/samples.ts';
 import { generateKeyPairSync } from 'node:crypto';
 import type nock from 'nock';
 import { pino } from 'pino';
@@ -65,33 +66,8 @@ export function memoryTold(): ToldStore & { readonly values: Map<string, string>
   };
 }
 
-export function planned(key: string, change: Partial<PlannedJob> = {}): PlannedJob {
-  return {
-    key,
-    id: key,
-    needs: [],
-    if: null,
-    matrix: {},
-    skip: null,
-    continueOnError: false,
-    timeoutMinutes: 60,
-    work: {
-      kind: 'script',
-      image: 'node:24',
-      steps: [{ name: 'npm test', script: 'npm test' }],
-      env: {},
-      workdir: null,
-      shell: 'sh',
-      services: [],
-      artifacts: [],
-      reports: { junit: [] },
-    },
-    ...change,
-  };
-}
-
 export function deployment(environment: string): PlannedJob {
-  return planned(`deploy ${environment}`, {
+  return plannedOf(`deploy ${environment}`, {
     work: { kind: 'deploy', environment, url: 'https://shop.example', rollout: [] },
   });
 }
@@ -102,7 +78,7 @@ export function job(id: string, change: Partial<Job> = {}): Job {
   return {
     id,
     runId: 'run1',
-    plan: planned(id),
+    plan: plannedOf(id),
     state: 'queued',
     outcome: null,
     attempt: 1,
