@@ -129,12 +129,24 @@ async function ping(docker: Docker): Promise<void> {
     const late = sleep(PING_DEADLINE, null, { signal: deadline.signal }).then(() => {
       throw new PlatformError('Docker did not answer within 5 s. See that the engine is well.');
     });
-    await Promise.race([docker.ping(), late]);
+    const { OperatingSystem } = (await Promise.race([docker.info(), late])) as { readonly OperatingSystem?: string };
+    const refusal = refuseMachine(process.platform, OperatingSystem ?? '');
+    if (refusal !== null) throw new PlatformError(refusal);
   } catch (error) {
+    if (error instanceof PlatformError) throw error;
     throw explain(error, 'asking whether it is there');
   } finally {
     deadline.abort();
   }
+}
+
+/**
+ * Why jobs can't run here, or null. Where the engine runs in a virtual machine, folders are shared with it, but a pipe
+ * doesn't lead into it: a job would wait for its start until its time is up.
+ */
+export function refuseMachine(platform: string, engine: string): string | null {
+  if (platform === 'linux' && !engine.includes('Docker Desktop')) return null;
+  return 'Jobs run only where Docker runs on Linux itself, not in a virtual machine of its own as Docker Desktop has it. Run Slipway on a Linux machine, or within such a virtual machine.';
 }
 
 /** Tells the installations apart that use one engine. Made once. */
