@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
@@ -9,6 +8,7 @@ import { type GitHub, startGitHub } from '#dev/github/index.ts';
 import type { App } from '#dev/github/world.ts';
 import { ensureImage } from '#dev/images/index.ts';
 import { type OwnedProcess, startProcess } from '#dev/processes.ts';
+import { freePort } from '#dev/ports.ts';
 import { accounts, type Registry, startRegistry } from '#dev/registry.ts';
 import { type DemoCluster, openCluster } from './cluster.ts';
 
@@ -139,13 +139,4 @@ async function removeImages(host: string): Promise<void> {
       .remove({ force: true })
       .catch(() => {});
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('The system gave no free port.');
-  return address.port;
 }

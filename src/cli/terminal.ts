@@ -1,4 +1,5 @@
 import type { Logs, Reporter } from '#src/engine/ports.ts';
+import { repeat } from '#src/engine/repeat.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Job } from '#src/model/run.ts';
 import { jobLine, lineSplitter } from './display.ts';
@@ -29,8 +30,8 @@ export function terminalReporter(
   let jobs: readonly Job[] = [];
   let drawn = 0;
   let frame = 0;
-  let refreshing: Promise<void> | null = null;
-  let again = false;
+  let shown = '';
+  const refreshing = repeat(refresh);
   const timer = screen.columns === null ? null : setInterval(redraw, 100);
   timer?.unref();
 
@@ -53,8 +54,9 @@ export function terminalReporter(
     if (drawn > 0 || jobs.some((job) => job.state === 'running')) print([]);
   }
 
-  async function refresh(runId: string): Promise<void> {
-    const view = await store.runs.view(runId);
+  async function refresh(): Promise<void> {
+    // What can't be read now is read with the next report.
+    const view = await store.runs.view(shown).catch(() => null);
     if (view === null) return;
     jobs = view.jobs;
     const width = Math.max(0, ...jobs.map((job) => job.plan.key.length));
@@ -88,19 +90,12 @@ export function terminalReporter(
 
   return {
     report(runId) {
-      again = true;
-      refreshing ??= (async () => {
-        while (again) {
-          again = false;
-          await refresh(runId);
-        }
-      })().finally(() => {
-        refreshing = null;
-      });
+      shown = runId;
+      refreshing.ask();
     },
     async flush(deadlineMs) {
       const all = async (): Promise<void> => {
-        await refreshing;
+        await refreshing.settled();
         await Promise.all(followed.values());
       };
       await Promise.race([all(), new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);

@@ -58,7 +58,7 @@ export async function runScript(
     throw error;
   } finally {
     await track.close();
-    // An executor that failed early may not have taken the tree; releasing twice is harmless.
+    // The container may still be dying, but its results are taken: what becomes of the tree matters to nobody.
     void tree.then((t) => t[Symbol.asyncDispose]()).catch(() => {});
   }
 }

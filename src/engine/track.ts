@@ -4,6 +4,7 @@ import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, Step, TestSummary } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
 import type { ArchiveRef, JobListener, StepChange } from './ports.ts';
+import { repeat } from './repeat.ts';
 
 /** What a job ended with, to be stored. */
 export interface Completion {
@@ -42,45 +43,32 @@ export async function trackJob(
     logStart: null,
     logEnd: null,
   }));
-  let dirty = true;
-  let storing: Promise<void> | null = null;
-
-  function store(): void {
-    dirty = true;
-    storing ??= drain().finally(() => {
-      storing = null;
-    });
-  }
-
-  async function drain(): Promise<void> {
-    while (dirty) {
-      dirty = false;
-      try {
-        await parts.store.runs.progress(job.id, { steps });
-      } catch (error) {
-        parts.log.warn({ err: error, job: job.id }, "a job's steps could not be stored");
-      }
+  const storing = repeat(async () => {
+    try {
+      await parts.store.runs.progress(job.id, { steps });
+    } catch (error) {
+      parts.log.warn({ err: error, job: job.id }, "a job's steps could not be stored");
     }
     parts.reporter.report(job.runId);
-  }
+  });
 
   function write(bytes: Buffer): void {
     writer.write(bytes);
     also(bytes);
   }
 
-  store();
+  storing.ask();
   return {
     listener: {
       log: write,
       step(change) {
         steps = steps.map((step) => (step.index === change.index ? applyStep(step, change, writer.offset) : step));
-        store();
+        storing.ask();
       },
     },
     say: (line) => write(masked(`${line}\n`, parts.limits.secrets)),
     async close() {
-      await storing;
+      await storing.settled();
       await writer.close();
     },
   };

@@ -1,6 +1,7 @@
 import type { Job, Run } from '#src/model/run.ts';
 import { outcomeOf } from './errors.ts';
 import type { Parts } from './parts.ts';
+import { repeat } from './repeat.ts';
 import { runDeploy } from './run-deploy.ts';
 import { runImage } from './run-image.ts';
 import { runScript } from './run-script.ts';
@@ -21,31 +22,20 @@ export interface Workers {
  */
 export function createWorkers(parts: Parts, wake: (runId: string) => Promise<void>, stopping: AbortSignal): Workers {
   const active = new Map<Promise<void>, { readonly job: Job; readonly abort: AbortController }>();
-  let pumping: Promise<void> | null = null;
-  let again = false;
-
-  function pump(): void {
-    again = true;
-    pumping ??= claimAll().finally(() => {
-      pumping = null;
-    });
-  }
+  const claiming = repeat(claimAll);
 
   async function claimAll(): Promise<void> {
-    while (again && !stopping.aborted) {
-      again = false;
-      try {
-        while (!stopping.aborted) {
-          const heavy = [...active.values()].filter((a) => a.job.plan.work.kind !== 'deploy').length;
-          const kinds = heavy < parts.limits.jobs ? (['script', 'image', 'deploy'] as const) : (['deploy'] as const);
-          const job = await parts.store.runs.claim(parts.limits.worker, kinds, parts.clock.now());
-          if (job === null) break;
-          launch(job);
-        }
-      } catch (error) {
-        parts.log.error({ err: error }, 'jobs could not be claimed');
-        setTimeout(pump, 1_000).unref();
+    try {
+      while (!stopping.aborted) {
+        const heavy = [...active.values()].filter((a) => a.job.plan.work.kind !== 'deploy').length;
+        const kinds = heavy < parts.limits.jobs ? (['script', 'image', 'deploy'] as const) : (['deploy'] as const);
+        const job = await parts.store.runs.claim(parts.limits.worker, kinds, parts.clock.now());
+        if (job === null) return;
+        launch(job);
       }
+    } catch (error) {
+      parts.log.error({ err: error }, 'jobs could not be claimed');
+      setTimeout(claiming.ask, 1_000).unref();
     }
   }
 
@@ -53,7 +43,7 @@ export function createWorkers(parts: Parts, wake: (runId: string) => Promise<voi
     const abort = new AbortController();
     const done = work(job, abort.signal).finally(() => {
       active.delete(done);
-      pump();
+      claiming.ask();
     });
     active.set(done, { job, abort });
   }
@@ -92,12 +82,12 @@ export function createWorkers(parts: Parts, wake: (runId: string) => Promise<voi
   }
 
   return {
-    pump,
+    pump: claiming.ask,
     cancel(runId, reason) {
       for (const { job, abort } of active.values()) if (job.runId === runId) abort.abort(new Error(reason));
     },
     async stopped() {
-      await pumping;
+      await claiming.settled();
       await Promise.allSettled(active.keys());
     },
   };

@@ -1,8 +1,6 @@
+import { WORKSPACE } from '#src/model/workspace.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { fullName } from '#src/model/repository.ts';
-
-/** Where a job finds the repository: the folder it starts in. */
-const WORKSPACE = '/workspace';
 
 /**
  * The variables that Slipway gives to a job. They are data from outside (a branch may be called anything): shells

@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os';
 import type Docker from 'dockerode';
 import type { ContainerCreateOptions } from 'dockerode';
 import { engineFailure, explain, isMissing } from './errors.ts';
-import { BOOT, CONTROL, WORKSPACE } from './script.ts';
+import { WORKSPACE } from '#src/model/workspace.ts';
+import { BOOT, CONTROL } from './script.ts';
 
 export interface JobLimits {
   /** Bytes; there is no swap beyond it. */

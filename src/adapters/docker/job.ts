@@ -1,3 +1,4 @@
+import { WORKSPACE } from '#src/model/workspace.ts';
 import { randomBytes } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -102,7 +103,7 @@ async function attempt(
 const SURROUNDINGS = {
   CI: 'true',
   SLIPWAY: 'true',
-  SLIPWAY_WORKSPACE: '/workspace',
+  SLIPWAY_WORKSPACE: WORKSPACE,
   // The workspace may belong to another user than the job's: git must not refuse it.
   GIT_CONFIG_COUNT: '1',
   GIT_CONFIG_KEY_0: 'safe.directory',

@@ -1,12 +1,12 @@
 import { quote } from 'shlex';
 import type { Shell, StepSpec } from '#src/model/pipeline.ts';
 import { UserError } from '#src/model/outcome.ts';
+import { WORKSPACE } from '#src/model/workspace.ts';
 import { type FileQuery, fileQuery } from './globs.ts';
 import { markFormat } from './markers.ts';
 
-/** Where the control folder and the workspace are mounted in a job's container. */
+/** Where the control folder is mounted in a job's container. */
 export const CONTROL = '/slipway';
-export const WORKSPACE = '/workspace';
 
 /**
  * What a job's container runs from its start: everything it prints goes to the log file, what it shall do comes

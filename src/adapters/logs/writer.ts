@@ -67,9 +67,7 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
     if (timer) clearTimeout(timer);
     timer = null;
     notBefore = performance.now() + delayMs;
-    flushing ??= drain().finally(() => {
-      flushing = null;
-    });
+    if (waitingBytes > 0 && !failure) flushing ??= drain();
   }
 
   async function drain(): Promise<void> {
@@ -84,6 +82,8 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
         fail(error);
       }
     }
+    // In the same turn as the last look at what waits: bytes that come in between would lie until the next ones.
+    flushing = null;
   }
 
   /** Behind the batch that is under way; readers see it when that one is finished. */

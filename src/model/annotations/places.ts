@@ -1,3 +1,4 @@
+import { WORKSPACE } from '#src/model/workspace.ts';
 import type { Places } from './matcher.ts';
 
 export interface PlacesOptions {
@@ -11,7 +12,7 @@ export interface PlacesOptions {
 
 /** Where paths in a job's output lie. Outside of the repository and in installed dependencies: nowhere. */
 export function placesOf(options: PlacesOptions = {}): Places {
-  const workspace = `${(options.workspace ?? '/workspace').replace(/\/+$/, '')}/`;
+  const workspace = `${(options.workspace ?? WORKSPACE).replace(/\/+$/, '')}/`;
   const workdir = (options.workdir ?? '').replace(/^\.?\/+|\/+$/g, '');
   return {
     locate(path) {
