@@ -1,6 +1,27 @@
-import { readFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { resolve } from 'node:path';
+import {
+  bytes,
+  countOrOff,
+  cpuCount,
+  databaseUrl,
+  dockerHost,
+  host,
+  longEnough,
+  natural,
+  onOff,
+  oneOf,
+  path,
+  pem,
+  port,
+  positive,
+  readText,
+  sizeOrOff,
+  span,
+  spanOrOff,
+  text,
+  url,
+} from './setting-values.ts';
 
 /**
  * The operator's settings: each is an environment variable. This table is the only place that knows them;
@@ -10,7 +31,7 @@ interface Setting<T> {
   /** Shown in docs; what `parse` yields when the variable is missing or empty. */
   readonly default: string;
   readonly help: string;
-  readonly group: 'GitHub App' | 'Server' | 'Docker and jobs' | 'Deployments';
+  readonly group: 'GitHub App' | 'Server' | 'Docker and jobs' | 'Deployments' | 'Reliability' | 'Cleaning';
   readonly example?: string;
   readonly secret?: true;
   /** Text (never empty) to value, or throws Error whose message continues "NAME ". */
@@ -142,11 +163,11 @@ export const settingsTable = {
   }),
   SLIPWAY_MAX_JOBS: setting({
     group: 'Docker and jobs',
-    default: 'one for each GiB of memory, at least 2',
-    help: 'How many jobs run at once. Jobs mostly wait, so memory sets the limit, not cores.',
+    default: 'two for each CPU, but at most one for each GiB of memory; at least 2',
+    help: 'How many jobs run at once on this server. Deployments are not counted: they wait for Kubernetes.',
     example: '8',
     parse: positive,
-    missing: () => Math.max(2, Math.floor(totalmem() / gib)),
+    missing: () => Math.max(2, Math.min(2 * availableParallelism(), Math.floor(totalmem() / gib))),
   }),
   SLIPWAY_JOB_MEMORY: setting({
     group: 'Docker and jobs',
@@ -176,6 +197,113 @@ export const settingsTable = {
     help: "Path of the kubeconfig of the default cluster. Other clusters are named in the operator's file.",
     example: '/etc/slipway/kubeconfig',
     parse: (value) => resolve(value),
+    missing: () => null,
+  }),
+  DATABASE_URL: setting<string | null>({
+    group: 'Reliability',
+    default: 'none: SQLite in SLIPWAY_HOME',
+    help: 'Address of a PostgreSQL database. Several servers may work on one; see reliability.md.',
+    example: 'postgres://slipway@db.acme.example/slipway',
+    secret: true,
+    parse: databaseUrl,
+    missing: () => null,
+  }),
+  SLIPWAY_GRACE: setting({
+    group: 'Reliability',
+    default: '10s',
+    help: 'How long a server that is told to stop waits for jobs that are about to end. Those that go on are followed by the next one.',
+    parse: span,
+    missing: () => 10_000,
+  }),
+  SLIPWAY_LEASE: setting({
+    group: 'Reliability',
+    default: '15s',
+    help: 'With PostgreSQL: how long a server may be silent until another takes over its work.',
+    parse: span,
+    missing: () => 15_000,
+  }),
+  SLIPWAY_CANCEL_SUPERSEDED: setting({
+    group: 'Reliability',
+    default: 'on',
+    help: 'on: a newer push to a pull request cancels what still runs for the commits before it. A deployment is never cancelled half-way. off: all run to their end.',
+    parse: onOff,
+    missing: () => true,
+  }),
+  SLIPWAY_CATCH_UP: setting<number | null>({
+    group: 'Reliability',
+    default: '5m',
+    help: 'How often GitHub is asked for deliveries that failed, beside once at start; off: never.',
+    parse: spanOrOff,
+    missing: () => 5 * 60_000,
+  }),
+  SLIPWAY_RECONCILE: setting({
+    group: 'Reliability',
+    default: 'on',
+    help: 'on: tags and open pull requests that came while no delivery arrived get their run, looked for at start and with SLIPWAY_CATCH_UP.',
+    parse: onOff,
+    missing: () => true,
+  }),
+  SLIPWAY_RESERVE: setting<number | null>({
+    group: 'Reliability',
+    default: '1g',
+    help: 'Free space on the disk of SLIPWAY_HOME that jobs may not use up: below it none starts, and logs end. off: no limit.',
+    parse: sizeOrOff,
+    missing: () => gib,
+  }),
+  SLIPWAY_KEEP_RUNS: setting<number | null>({
+    group: 'Cleaning',
+    default: '1000',
+    help: 'How many runs of a repository are kept, with their logs; off: all.',
+    parse: countOrOff,
+    missing: () => 1000,
+  }),
+  SLIPWAY_KEEP_DAYS: setting<number | null>({
+    group: 'Cleaning',
+    default: '90d',
+    help: 'How long a run is kept after its end, with its logs; off: for ever.',
+    parse: spanOrOff,
+    missing: () => 90 * 86_400_000,
+  }),
+  SLIPWAY_KEEP_LOGS: setting<number | null>({
+    group: 'Cleaning',
+    default: '10g',
+    help: 'How much disk all logs may take; the oldest go first. off: no limit.',
+    parse: sizeOrOff,
+    missing: () => 10 * gib,
+  }),
+  SLIPWAY_KEEP_ARTIFACTS: setting<number | null>({
+    group: 'Cleaning',
+    default: '10g',
+    help: 'How much disk the archives of artifacts may take; the oldest go first. off: no limit.',
+    parse: sizeOrOff,
+    missing: () => 10 * gib,
+  }),
+  SLIPWAY_KEEP_ARTIFACTS_DAYS: setting<number | null>({
+    group: 'Cleaning',
+    default: '30d',
+    help: 'How long artifacts are kept; off: as long as their run.',
+    parse: spanOrOff,
+    missing: () => 30 * 86_400_000,
+  }),
+  SLIPWAY_KEEP_SOURCES: setting<number | null>({
+    group: 'Cleaning',
+    default: '20g',
+    help: 'How much disk mirrors and checked out trees may take; those not used for longest go first. off: no limit.',
+    parse: sizeOrOff,
+    missing: () => 20 * gib,
+  }),
+  SLIPWAY_KEEP_SOURCES_DAYS: setting<number | null>({
+    group: 'Cleaning',
+    default: '30d',
+    help: 'How long the mirror of a repository is kept after its last use; off: for ever.',
+    parse: spanOrOff,
+    missing: () => 30 * 86_400_000,
+  }),
+  SLIPWAY_KEEP_IMAGES_DAYS: setting<number | null>({
+    group: 'Cleaning',
+    default: 'off',
+    help: 'How long an image that Slipway pulled for jobs stays in the Docker engine after its last use; off: Slipway removes no image but those it made.',
+    parse: spanOrOff,
     missing: () => null,
   }),
 } as const;
@@ -230,102 +358,4 @@ export function appCredentials(settings: Settings): AppCredentials | null {
     );
   }
   return { appId: settings.APP_ID, privateKey, webhookSecret: settings.WEBHOOK_SECRET };
-}
-
-// ---- parsers: each message continues the setting's name ----------------------------------------
-
-function text(value: string): string {
-  return value;
-}
-
-function natural(value: string): number {
-  if (!/^\d{1,15}$/.test(value)) throw new Error(`must be a whole number, but is ${JSON.stringify(value)}`);
-  return Number(value);
-}
-
-function positive(value: string): number {
-  const n = natural(value);
-  if (n === 0) throw new Error('must be more than 0');
-  return n;
-}
-
-function port(value: string): number {
-  const n = natural(value);
-  if (n > 65_535) throw new Error(`must be a port from 0 to 65535, but is ${n}`);
-  return n;
-}
-
-function cpuCount(value: string): number | null {
-  if (value === 'all') return null;
-  const n = Number(value);
-  if (!(n > 0)) throw new Error(`must be a number of CPUs such as 2 or 0.5, but is ${JSON.stringify(value)}`);
-  return n;
-}
-
-function bytes(value: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmg])?i?b?$/i.exec(value);
-  if (!match?.[1]) throw new Error(`must be a size such as 512m or 4g, but is ${JSON.stringify(value)}`);
-  const size = Number(match[1]) * 1024 ** ['', 'k', 'm', 'g'].indexOf((match[2] ?? '').toLowerCase());
-  if (size < 6 * 1024 ** 2) throw new Error(`must be at least 6m (Docker's least), but is ${value}`);
-  return Math.floor(size);
-}
-
-function oneOf<T extends string>(value: string, values: readonly T[]): T {
-  const found = values.find((v) => v === value.toLowerCase());
-  if (found === undefined) throw new Error(`must be one of ${values.join(', ')}, but is ${JSON.stringify(value)}`);
-  return found;
-}
-
-function path(value: string): string {
-  if (!/^\/[\w./-]*$/.test(value))
-    throw new Error(`must be a path that starts with /, but is ${JSON.stringify(value)}`);
-  return value;
-}
-
-function host(value: string): string {
-  if (!/^[\w.-]+(:\d+)?$/.test(value)) {
-    throw new Error(
-      `must be a host name, with a port if need be and without a protocol, but is ${JSON.stringify(value)}`,
-    );
-  }
-  return value;
-}
-
-function url(value: string): string {
-  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
-    throw new Error(`must be an address that starts with https:// or http://, but is ${JSON.stringify(value)}`);
-  }
-  return value.replace(/\/+$/, '');
-}
-
-function dockerHost(value: string): string {
-  if (!/^(unix:\/\/\/|tcp:\/\/|https?:\/\/)./.test(value)) {
-    throw new Error(`must start with unix:/// or tcp://, but is ${JSON.stringify(value)}`);
-  }
-  return value;
-}
-
-function longEnough(value: string, length: number): string {
-  if (value.length < length) throw new Error(`must have at least ${length} characters`);
-  return value;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : message;
-    throw new Error(`names the file ${file}, which can't be read: ${why}`, { cause: error });
-  }
-}
-
-/** Accepts what Probot accepts: PEM, PEM with `\n` written out, and base64 of PEM. */
-function pem(value: string): string {
-  const begin = '-----BEGIN';
-  const plain = value.includes(begin) ? value.replaceAll('\\n', '\n') : Buffer.from(value, 'base64').toString('utf8');
-  if (!plain.includes(begin) || !plain.includes('PRIVATE KEY-----')) {
-    throw new Error("doesn't hold a private key in PEM form (-----BEGIN ... PRIVATE KEY-----)");
-  }
-  return plain.trim() + '\n';
 }

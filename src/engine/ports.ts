@@ -86,6 +86,12 @@ export interface JobResult {
 
 /** Told in order, never concurrently. Bytes are masked and free of step markers. */
 export interface JobListener {
+  /**
+   * The job's own output begins now. Answers where in the log, so that who follows it later can begin there again.
+   */
+  begin(): number;
+  /** The output is told again from its first byte: what the log holds from `begun` on is forgotten. Before anything else. */
+  rewind(begun: number): Promise<void>;
   log(bytes: Buffer): void;
   step(step: StepChange): void;
 }
@@ -97,22 +103,41 @@ export type StepChange =
 export interface Executor {
   /**
    * Runs the job to its end. `tree` is awaited while the container starts, so hand over the promise.
-   * The user's failure, a time-out and a stop are outcomes; only the platform's failure throws.
-   * When `signal` is aborted: SIGTERM, 10 s, SIGKILL, and the outcome is `cancelled` with the reason's message.
+   * The user's failure, a time-out and a stop are outcomes; only the platform's failure throws. A container that was ended
+   * from outside (the engine restarted, say) is the platform's failure with `retry: 'once'`.
    * Everything made for the job is removed, if need be after the promise is settled.
    */
-  run(request: JobRequest, tree: Promise<Tree>, listener: JobListener, signal: AbortSignal): Promise<JobResult>;
+  run(request: JobRequest, tree: Promise<Tree>, listener: JobListener, ends: Ends): Promise<JobResult>;
+  /**
+   * Goes on with a job that another process began by `run` with the same request and left, or died over; also if the
+   * job has ended meanwhile. The listener is told everything from the job's first byte on, after a `rewind`. The time limit
+   * counts from the job's begin. Null if the job never began, and then nothing is left of it: call `run`. Throws as `run`
+   * does if it began and can't be followed.
+   */
+  attach(request: JobRequest, listener: JobListener, ends: Ends): Promise<JobResult | null>;
   /**
    * A job with this image will probably come within seconds: a container may be started ahead for it. Returns at
    * once, pulls nothing and never fails.
    */
   expect(image: string): void;
-  /** Removes what an earlier process left behind for jobs other than `alive`. Returns how many things went. */
-  sweep(alive: ReadonlySet<string>): Promise<number>;
+  /**
+   * Removes what nobody needs any more: things made for jobs that `running` doesn't name. It is asked after the things
+   * were listed, with their names (`jobId-attempt`), and answers those that are running. Returns how many things went.
+   */
+  sweep(running: (names: readonly string[]) => Promise<ReadonlySet<string>>): Promise<number>;
   /** Rejects with PlatformError if the engine can't be reached. Deadline 5 s. */
   ping(): Promise<void>;
-  /** Ends containers kept ready and waits for removals under way. */
+  /** What tells this engine from others: a job can be followed by who reaches the same engine. As `ping`. */
+  engine(): Promise<string>;
+  /** Ends containers kept ready and waits for removals under way. Jobs that were left go on. */
   close(): Promise<void>;
+}
+
+export interface Ends {
+  /** Aborted: the job is stopped (SIGTERM, 10 s, SIGKILL), and its outcome is `cancelled` with the reason's message. */
+  readonly cancel: AbortSignal;
+  /** Aborted: the server ends. The reason is thrown; a job that has begun goes on by itself, any other is removed. */
+  readonly leave: AbortSignal;
 }
 
 // ---- ImageBuilder -----------------------------------------------------------------------------
@@ -213,11 +238,15 @@ export interface Logs {
   /** Bytes from `from` up to `to` (default: what is there now). Empty if there is no log. */
   read(log: LogName, from: number, to?: number): Promise<Buffer>;
   size(log: LogName): Promise<number>;
-  /** Chunks from `from` on as they come; ends when the writer was closed and all is read, or on abort. */
+  /**
+   * Chunks from `from` on as they come; ends when the writer was closed and all is read, or on abort. Where another
+   * process writes, it looks as long as `written` answers that it does.
+   */
   follow(
     log: LogName,
     from: number,
     signal: AbortSignal,
+    written?: () => Promise<boolean>,
   ): AsyncIterable<{ readonly offset: number; readonly bytes: Buffer }>;
 }
 
@@ -231,6 +260,8 @@ export interface LogWriter {
   readonly offset: number;
   /** Appends; order is kept. Buffered: written within 100 ms. */
   write(bytes: Buffer): void;
+  /** Forgets what lies behind `offset`; nothing happens if the log is shorter. Only before the first write. */
+  cut(offset: number): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -2,9 +2,9 @@ import type { Annotation } from '#src/model/annotation.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import type { Trigger } from '#src/model/event.ts';
 import type { Outcome } from '#src/model/outcome.ts';
-import type { PlannedJob } from '#src/model/plan.ts';
+import type { Concurrency, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
+import type { Attempt, Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
 import type { ArchiveRef } from './ports.ts';
 
 /**
@@ -19,6 +19,9 @@ export interface Store {
   readonly audit: AuditStore;
   /** What GitHub was told, as an opaque text by key. */
   readonly told: ToldStore;
+  readonly workers: WorkerStore;
+  readonly groups: GroupStore;
+  readonly signals: Signals;
   /** Rejects with PlatformError if the database doesn't answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -40,6 +43,10 @@ export interface DeliveryStore {
   pending(limit: number): Promise<readonly Delivery[]>;
   /** Marks as processed with what came of it, a sentence. */
   finish(guid: string, result: string, at: number): Promise<void>;
+  /** Which of these GUIDs were never received. */
+  missing(guids: readonly string[]): Promise<readonly string[]>;
+  /** Forgets deliveries that were processed before this time, at most `limit`; returns how many. */
+  forget(before: number, limit: number): Promise<number>;
   get(guid: string): Promise<{
     readonly event: string;
     readonly receivedAt: number;
@@ -63,6 +70,28 @@ export interface RunStore {
   job(id: string): Promise<Job | null>;
   /** Ids of runs that aren't completed, oldest first. */
   unfinished(): Promise<readonly string[]>;
+  /** Unfinished runs of the pull request that aren't deploy runs, oldest first. */
+  unfinishedOfPullRequest(repositoryId: number, number: number): Promise<readonly Run[]>;
+  /** True if there is any run of this commit with this runKey. */
+  exists(repositoryId: number, sha: string, runKey: string): Promise<boolean>;
+  /** Asks for the run's end. False (and nothing changes) if it is completed or was asked for before. */
+  cancel(id: string, reason: string): Promise<boolean>;
+  /** What the run waits for, or null. */
+  note(id: string, note: string | null): Promise<void>;
+  /** Ids of runs of which something changed since it was last told (see `told`), oldest first. */
+  untold(limit: number): Promise<readonly string[]>;
+  /** Everything up to this version of the run has been told. */
+  told(id: string, version: number): Promise<void>;
+  /**
+   * Removes completed runs that ended before `before`, or of which the repository has more than `keep` newer ones; at
+   * most `limit`, oldest first; never one that is the newest of its repository, one that isn't wholly told, or the run of
+   * an environment's last healthy deployment. Returns the jobs that went, so that their logs and artifacts can go too.
+   */
+  prune(rule: {
+    readonly before: number | null;
+    readonly keep: number | null;
+    readonly limit: number;
+  }): Promise<readonly { readonly runId: string; readonly jobs: readonly { id: string; attempts: number }[] }[]>;
   /** Newest first. */
   list(filter: {
     readonly repository?: string;
@@ -83,21 +112,35 @@ export interface RunStore {
     plan: {
       readonly jobs: readonly PlannedJob[];
       readonly diagnostics: readonly Diagnostic[];
+      readonly concurrency: Concurrency | null;
       readonly pipelineFile: string;
       readonly at: number;
     },
   ): Promise<void>;
-  /** Ends a run (also one without jobs). */
+  /** Ends a run (also one without jobs), unless it is completed or one of its jobs isn't. */
   finish(id: string, outcome: Outcome, diagnostics: readonly Diagnostic[], at: number): Promise<void>;
   /** waiting -> queued. Only if it is waiting. */
   queue(jobId: string, at: number): Promise<void>;
-  /** The oldest queued job of one of the kinds, now running and owned by `worker`. Atomic: no job is given twice. */
+  /** What a waiting job waits for beside its needs, or null. Only if it is waiting. */
+  noteJob(jobId: string, note: string | null): Promise<void>;
+  /**
+   * A queued job of one of the kinds that is due, now running and owned by `worker`. Atomic: no job is given twice. Which:
+   * higher priority first; then of the repository with the fewest running jobs, of those the one that was served
+   * longest ago; then the one queued first. So no repository's many jobs keep another's waiting.
+   */
   claim(worker: string, kinds: readonly PlannedJob['work']['kind'][], at: number): Promise<Job | null>;
-  /** Stores steps and progress of a running job. */
-  progress(jobId: string, change: { readonly steps?: readonly Step[]; readonly progress?: string }): Promise<void>;
-  /** Any state -> completed. */
+  /** When the next queued job becomes due that isn't yet (milliseconds), or null. */
+  nextDue(at: number): Promise<number | null>;
+  /** Stores steps and progress, if the job is running in this attempt and owned by this worker. False if it isn't. */
+  progress(
+    owned: Owned,
+    change: { readonly steps?: readonly Step[]; readonly progress?: string },
+  ): Promise<boolean>;
+  /** waiting or queued -> completed: it doesn't run. False if it is in another state. */
+  drop(jobId: string, outcome: Outcome, at: number): Promise<boolean>;
+  /** running -> completed, if it is running in this attempt and owned by this worker. False (and nothing changes) if it isn't. */
   complete(
-    jobId: string,
+    owned: Owned,
     result: {
       readonly outcome: Outcome;
       readonly annotations?: readonly Annotation[];
@@ -105,17 +148,103 @@ export interface RunStore {
       readonly artifacts?: ArchiveRef | null;
       readonly at: number;
     },
-  ): Promise<void>;
+  ): Promise<boolean>;
+  /**
+   * running -> queued with attempt + 1 and the attempt that ended added to `earlier`, steps and outcome cleared; if it
+   * is running in this attempt and owned by this worker. False if it isn't.
+   */
+  again(
+    owned: Owned,
+    next: {
+      readonly outcome: Outcome | null;
+      readonly by: Attempt['by'];
+      readonly why: string;
+      /** What is shown while it waits. */
+      readonly note: string | null;
+      readonly notBefore: number | null;
+      readonly at: number;
+    },
+  ): Promise<boolean>;
+  /** running -> queued in the same attempt: it never began. Only as `again`. */
+  unclaim(owned: Owned): Promise<boolean>;
   /** Archive that the job left in its last attempt, or null. */
   artifacts(jobId: string): Promise<ArchiveRef | null>;
   /**
-   * completed -> waiting with attempt + 1, steps and outcome cleared, for these jobs; the run is running again. A completed
-   * run that has no jobs is pending again. One transaction.
+   * completed -> waiting with attempt + 1 and the earlier one added to `earlier` (by a person, with `why`), steps and
+   * outcome cleared, for these jobs; the run is running again and not cancelled. A completed run that has no jobs is
+   * pending again. One transaction.
    */
-  restart(runId: string, jobIds: readonly string[], at: number): Promise<void>;
-  /** running -> queued with attempt + 1, for jobs whose worker is gone. Returns the jobs. */
-  requeue(worker: string | null): Promise<readonly Job[]>;
+  restart(runId: string, jobIds: readonly string[], why: string, at: number): Promise<void>;
+  /** The running jobs of a worker that is gone (null: of every worker but `heir`) are now the heir's, in the same attempt. Returns them. */
+  inherit(worker: string | null, heir: string): Promise<readonly Job[]>;
+  /** Of these (`jobId-attempt`), those that are running now. */
+  running(names: readonly string[]): Promise<ReadonlySet<string>>;
 }
+
+/** Whose a running job is: a word from anybody else, or from an earlier attempt, changes nothing. */
+export interface Owned {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly worker: string;
+}
+
+/** A server process that works on this database. */
+export interface Worker {
+  readonly id: string;
+  /** Where it keeps its data; whoever starts there takes the place of the one before. */
+  readonly place: string;
+  /** Id of its Docker engine, or null as long as that isn't known. */
+  readonly engine: string | null;
+  /** Grows as long as it lives. */
+  readonly beats: number;
+}
+
+/**
+ * The servers that share a database. Nobody's clock is compared with another's: a server is dead when its beats stay the
+ * same for longer than the lease by the watch of who looks.
+ */
+export interface WorkerStore {
+  /** A server that begins, or that found out its engine's id. */
+  enter(worker: Omit<Worker, 'beats'>): Promise<void>;
+  /** False if it was removed meanwhile: its jobs are another's by now. */
+  beat(id: string): Promise<boolean>;
+  all(): Promise<readonly Worker[]>;
+  /** Removes it; if it led, nobody does. */
+  remove(id: string): Promise<void>;
+  leader(): Promise<string | null>;
+  /** Makes it the leader in place of `instead` (null: of nobody). False if another is by now. Atomic. */
+  lead(id: string, instead: string | null): Promise<boolean>;
+}
+
+/** Who waits for a concurrency group or has it: `run:ID` or `job:ID`. */
+export interface GroupEntry {
+  readonly holder: string;
+  readonly runId: string;
+  readonly holds: boolean;
+  /** Order of arrival: smaller came first. */
+  readonly seq: number;
+}
+
+export interface GroupStore {
+  /**
+   * Puts the holder in the group's line, if it isn't there, and gives it the group if nobody has it and nobody waits
+   * before it. Returns the line in order. Atomic: a group has one holder.
+   */
+  enter(repositoryId: number, group: string, holder: string, runId: string): Promise<readonly GroupEntry[]>;
+  /** Takes it out of every line. Returns the runs that may go on now: of those first in line of what it left. */
+  leave(holder: string): Promise<readonly string[]>;
+}
+
+/** What servers tell each other. Best effort: whoever listens also looks by itself now and then. */
+export interface Signals {
+  /** Tells every server, this one too. Returns at once. */
+  send(topic: Topic, subject: string): void;
+  /** Returns what ends it. `heard` is called with '' after words may have been missed (a connection was lost). */
+  listen(topic: Topic, heard: (subject: string) => void): () => void;
+}
+
+/** jobs: something was queued. run: something about the run (subject: its id) changed. deliveries: one was stored. */
+export type Topic = 'jobs' | 'run' | 'deliveries';
 
 export interface ImageRecord {
   readonly repositoryId: number;
@@ -149,6 +278,8 @@ export interface DeploymentRecord {
   readonly changes: readonly { readonly workload: string; readonly before: string | null; readonly after: string }[];
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** When the first workload was patched, or null: the deadline counts from here, also after a restart. */
+  readonly patchedAt: number | null;
 }
 
 export interface DeploymentStore {

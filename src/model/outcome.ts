@@ -10,7 +10,12 @@ export type Outcome =
   | { readonly kind: 'cancelled'; readonly reason: string }
   | { readonly kind: 'skipped'; readonly reason: string }
   | { readonly kind: 'neutral'; readonly reason: string }
-  | { readonly kind: 'broken'; readonly reason: string };
+  | {
+      readonly kind: 'broken';
+      readonly reason: string;
+      /** How often it helps to try again: `once` (default: a few times, with pauses), `never`. */
+      readonly retry?: 'once' | 'never';
+    };
 
 export const success: Outcome = { kind: 'success' };
 
@@ -21,6 +26,13 @@ export function reasonOf(outcome: Outcome): string {
 /** Thrown by adapters when the platform, not the user, is at fault. The message is for people. */
 export class PlatformError extends Error {
   override readonly name = 'PlatformError';
+  /** How often it helps to try again; see Outcome. */
+  readonly retry: 'once' | 'never' | null;
+
+  constructor(message: string, options: ErrorOptions & { readonly retry?: 'once' | 'never' } = {}) {
+    super(message, options);
+    this.retry = options.retry ?? null;
+  }
 }
 
 /** Thrown by adapters when what the user asked for can't be done (no such image, no such container). */

@@ -11,6 +11,18 @@ export interface Pipeline {
   readonly file: string;
   readonly jobs: readonly JobSpec[];
   readonly environments: readonly EnvironmentSpec[];
+  /** Null: the pipeline's runs may run beside each other. */
+  readonly concurrency: ConcurrencySpec | null;
+}
+
+/** Of those with the same group in one repository, one runs at a time. */
+export interface ConcurrencySpec {
+  /** Template. */
+  readonly group: string;
+  /** True: a newer one cancels the one that runs. */
+  readonly cancelInProgress: boolean;
+  /** What waits: only the newest (older ones that wait are cancelled), or all, in order. */
+  readonly queue: 'newest' | 'all';
 }
 
 export type JobSpec = ScriptJobSpec | ImageJobSpec;
@@ -26,6 +38,9 @@ interface JobBase {
   readonly matrix: Matrix | null;
   readonly continueOnError: boolean;
   readonly timeoutMinutes: number;
+  /** How often a failed job starts over by itself. */
+  readonly retries: number;
+  readonly concurrency: ConcurrencySpec | null;
   readonly at: Span;
 }
 

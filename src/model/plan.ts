@@ -3,6 +3,14 @@ import type { BuildSpec, RolloutTarget, ServiceSpec, Shell, StepSpec } from './p
 /** What one event makes of a pipeline: jobs with every template filled in that can be known now. */
 export interface Plan {
   readonly jobs: readonly PlannedJob[];
+  readonly concurrency: Concurrency | null;
+}
+
+/** As ConcurrencySpec, filled in. */
+export interface Concurrency {
+  readonly group: string;
+  readonly cancelInProgress: boolean;
+  readonly queue: 'newest' | 'all';
 }
 
 export interface PlannedJob {
@@ -20,6 +28,11 @@ export interface PlannedJob {
   readonly skip: string | null;
   readonly continueOnError: boolean;
   readonly timeoutMinutes: number;
+  /** How often it starts over by itself after a failure of its own (not the platform's). */
+  readonly retries: number;
+  readonly concurrency: Concurrency | null;
+  /** Higher goes first: 2 for a deployment, 1 for what a deployment of the same run waits for, 0 for the rest. */
+  readonly priority: 0 | 1 | 2;
   readonly work: Work;
 }
 

@@ -2,7 +2,7 @@ import type { Annotation } from './annotation.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { Trigger } from './event.ts';
 import type { Outcome } from './outcome.ts';
-import type { PlannedJob } from './plan.ts';
+import type { Concurrency, PlannedJob } from './plan.ts';
 import type { Repository } from './repository.ts';
 
 /** One execution of a pipeline for one event. Times are milliseconds since the epoch. */
@@ -20,6 +20,13 @@ export interface Run {
   readonly pipelineFile: string | null;
   /** Open pull request of this head, if one is known. */
   readonly pullRequest: number | null;
+  readonly concurrency: Concurrency | null;
+  /** Somebody or something asked for its end: a sentence that says who and why. Null: nobody did. */
+  readonly cancel: string | null;
+  /** What it waits for now (its concurrency group, GitHub), a sentence, or null. */
+  readonly note: string | null;
+  /** Grows with every change of the run's or its jobs' states. */
+  readonly version: number;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
@@ -42,7 +49,28 @@ export interface Job {
   readonly tests: TestSummary | null;
   /** Set for a deploy job: what the rollout says now, a sentence. */
   readonly progress: string | null;
+  /** What it waits for while it is waiting or queued (its concurrency group, the pause before a retry), a sentence, or null. */
+  readonly note: string | null;
+  /** The server that runs it, or null. */
+  readonly worker: string | null;
+  /** Attempts before this one, oldest first; the last 20. */
+  readonly earlier: readonly Attempt[];
   readonly queuedAt: number | null;
+  /** It isn't claimed before this time; null: at once. */
+  readonly notBefore: number | null;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+}
+
+/** An attempt that was followed by another. */
+export interface Attempt {
+  readonly attempt: number;
+  /** Null if it was given up without an outcome: its server was gone. */
+  readonly outcome: Outcome | null;
+  /** Who had it run again: `retry` of the pipeline file, Slipway because the `platform` had failed, a `person`. */
+  readonly by: 'retry' | 'platform' | 'person';
+  /** Why it ran again, as people read it: `retry 1 of 2`, `the Docker engine restarted`, `@ada re-ran it`. */
+  readonly why: string;
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
 }
