@@ -4,7 +4,7 @@ import type { Trigger } from '#src/model/event.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Concurrency, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Attempt, Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
+import type { Attempt, Cancellation, Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
 import type { ArchiveRef } from './ports.ts';
 
 /**
@@ -75,7 +75,9 @@ export interface RunStore {
   /** True if there is any run of this commit with this runKey. */
   exists(repositoryId: number, sha: string, runKey: string): Promise<boolean>;
   /** Asks for the run's end. False (and nothing changes) if it is completed or was asked for before. */
-  cancel(id: string, reason: string): Promise<boolean>;
+  cancel(id: string, cancellation: Cancellation): Promise<boolean>;
+  /** Asks for the end of one job. As `cancel`. A restart of the job clears it. */
+  cancelJob(jobId: string, cancellation: Cancellation): Promise<boolean>;
   /** What the run waits for, or null. */
   note(id: string, note: string | null): Promise<void>;
   /** Ids of runs of which something changed since it was last told (see `told`), oldest first. */

@@ -21,8 +21,8 @@ export interface Run {
   /** Open pull request of this head, if one is known. */
   readonly pullRequest: number | null;
   readonly concurrency: Concurrency | null;
-  /** Somebody or something asked for its end: a sentence that says who and why. Null: nobody did. */
-  readonly cancel: string | null;
+  /** Null: nobody asked for its end. */
+  readonly cancel: Cancellation | null;
   /** What it waits for now (its concurrency group, GitHub), a sentence, or null. */
   readonly note: string | null;
   /** Grows with every change of the run's or its jobs' states. */
@@ -51,6 +51,8 @@ export interface Job {
   readonly progress: string | null;
   /** What it waits for while it is waiting or queued (its concurrency group, the pause before a retry), a sentence, or null. */
   readonly note: string | null;
+  /** Null: nobody asked for the end of this job alone. */
+  readonly cancel: Cancellation | null;
   /** The server that runs it, or null. */
   readonly worker: string | null;
   /** Attempts before this one, oldest first; the last 20. */
@@ -60,6 +62,13 @@ export interface Job {
   readonly notBefore: number | null;
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
+}
+
+/** That the end of a run or a job was asked for. A deployment under way ends only if a person asks. */
+export interface Cancellation {
+  /** A sentence that says who and why: `Cancelled by @ada.` */
+  readonly reason: string;
+  readonly by: 'person' | 'slipway';
 }
 
 /** An attempt that was followed by another. */

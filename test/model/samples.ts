@@ -78,6 +78,7 @@ export function jobOf(key: string, plan: Partial<PlannedJob> = {}, outcome: Outc
     tests: null,
     progress: null,
     note: null,
+    cancel: null,
     worker: null,
     earlier: [],
     queuedAt: null,
