@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { authenticate, permits, reaches, type Caller } from './auth.ts';
 import type { Answer, PlainRoute, RepoRoute } from './call.ts';
@@ -48,6 +49,8 @@ export class Rest {
         this.#note('invalid response', `${method} ${path}`, [String((error as Error).stack)]);
       answer = { status: refusal.status, body: refusal.body(), headers: refusal.headers };
     }
+    const known = request.headers['if-none-match'];
+    if (method === 'GET' && answer.status === 200) answer = conditional(answer, known);
     this.#world.exchanges.push({ at: Date.now(), method, path, operation, status: answer.status });
     send(response, answer, headers);
     this.#world.changed();
@@ -145,6 +148,15 @@ async function readBody(request: IncomingMessage): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** With its ETag, or 304 and nothing if that is the one which the caller knows. */
+function conditional(answer: Answer, known: string | undefined): Answer {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([answer.body, answer.headers?.['link']]))
+    .digest('hex');
+  const etag = `W/"${digest}"`;
+  return known === etag ? { status: 304, headers: { etag } } : { ...answer, headers: { ...answer.headers, etag } };
 }
 
 function parse(text: string): unknown {

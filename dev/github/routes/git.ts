@@ -10,6 +10,7 @@ export const GIT_ROUTES: Routes = {
   'GET /repos/{owner}/{repo}/branches/{branch}': { needs: ['contents', 'read'], handle: branch },
   'GET /repos/{owner}/{repo}/commits/{ref}': { needs: ['contents', 'read'], handle: commit },
   'GET /repos/{owner}/{repo}/git/ref/{ref}': { needs: ['contents', 'read'], handle: ref },
+  'GET /repos/{owner}/{repo}/git/matching-refs/{ref}': { needs: ['contents', 'read'], handle: matchingRefs },
   'GET /repos/{owner}/{repo}/git/tags/{tag_sha}': { needs: ['contents', 'read'], handle: tag },
   'GET /repos/{owner}/{repo}/git/commits/{commit_sha}': { needs: ['contents', 'read'], handle: gitCommit },
   'GET /repos/{owner}/{repo}/compare/{basehead}': { needs: ['contents', 'read'], handle: compare },
@@ -39,9 +40,21 @@ async function ref(call: RepoCall): Promise<Answer> {
   const name = `refs/${String(call.params['ref'])}`;
   const sha = (await refs(call.repo.path)).get(name);
   if (!sha) throw notFound();
-  const type = (await git(call.repo.path, 'cat-file', '-t', sha)).trim();
-  const api = `${call.world.url}/api/v3/repos/${call.repo.fullName}/git`;
-  return ok({ ref: name, node_id: name, url: `${api}/${name}`, object: { type, sha, url: `${api}/${type}s/${sha}` } });
+  return ok(refView(call, name, sha, (await git(call.repo.path, 'cat-file', '-t', sha)).trim()));
+}
+
+/** All refs that begin with this, in one answer: GitHub doesn't page them. */
+async function matchingRefs(call: RepoCall): Promise<Answer> {
+  const format = '--format=%(refname) %(objectname) %(objecttype)';
+  const lines = (await git(call.repo.path, 'for-each-ref', format)).split('\n').filter(Boolean);
+  const all = lines.map((line) => line.split(' ') as [string, string, string]);
+  const found = all.filter(([name]) => name.startsWith(`refs/${String(call.params['ref'])}`));
+  return ok(found.map(([name, sha, type]) => refView(call, name, sha, type)));
+}
+
+function refView({ world, repo }: RepoCall, name: string, sha: string, type: string): Body {
+  const api = `${world.url}/api/v3/repos/${repo.fullName}/git`;
+  return { ref: name, node_id: name, url: `${api}/${name}`, object: { type, sha, url: `${api}/${type}s/${sha}` } };
 }
 
 /** An annotated tag's object; 404 for anything else, lightweight tags included. */
