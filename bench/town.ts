@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { freePort } from '#dev/ports.ts';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
 import { type GitHub, startGitHub } from '#dev/github/index.ts';
 import { startProcess } from '#dev/processes.ts';
+import { registerSlipway } from '#dev/slipway.ts';
 import { docker } from './house.ts';
 
 const run = promisify(execFile);
@@ -36,18 +35,8 @@ export async function openTown(settings: Readonly<Record<string, string>>): Prom
   const github = await startGitHub({ home: join(folder, 'github') });
   stack.defer(() => github.close());
   const port = await freePort();
-  const secret = randomBytes(16).toString('hex');
-  const manifest = parse(await readFile(new URL('app.yml', root), 'utf8')) as {
-    default_permissions: Record<string, 'read' | 'write'>;
-    default_events: string[];
-  };
-  const app = github.registerApp({
-    owner: 'acme',
-    permissions: manifest.default_permissions,
-    events: manifest.default_events,
-    webhook: { url: `http://127.0.0.1:${port}/api/github/webhooks`, secret },
-  });
   const home = join(folder, 'slipway');
+  const { app, env } = await registerSlipway(github, { port, home });
   for (let i = 0; i < 256; i += 1) {
     await mkdir(join(home, 'logs', i.toString(16).padStart(2, '0')), { recursive: true });
   }
@@ -55,24 +44,7 @@ export async function openTown(settings: Readonly<Record<string, string>>): Prom
     ready: /"msg":"listening"/,
     deadlineMs: 60_000,
     cwd: folder,
-    env: {
-      APP_ID: String(app.id),
-      PRIVATE_KEY: app.privateKey,
-      PRIVATE_KEY_PATH: '',
-      WEBHOOK_SECRET: secret,
-      WEBHOOK_PATH: '',
-      GHE_HOST: github.host,
-      GHE_PROTOCOL: 'http',
-      PORT: String(port),
-      HOST: '127.0.0.1',
-      SLIPWAY_URL: '',
-      SLIPWAY_HOME: home,
-      SLIPWAY_CONFIG: '',
-      SLIPWAY_MAX_JOBS: '',
-      KUBECONFIG: '',
-      LOG_LEVEL: 'info',
-      ...settings,
-    },
+    env: { ...env, SLIPWAY_URL: '', ...settings },
   });
   stack.defer(() => server.stop());
   const commit = await openRepository(github, app, join(folder, 'work'));

@@ -30,85 +30,91 @@ import { createLinks, createSigner } from './web/signer.ts';
 export interface Server {
   /** `http://127.0.0.1:PORT`, on this machine. */
   readonly url: string;
-  /** Ends everything that was started. Running jobs are stopped and start over with the next server. */
+  /** Ends the server. Jobs that run on are followed by the next one. */
   close(): Promise<void>;
+}
+
+/** Stands between the engine and its parts; tests make things fail there. */
+export interface Hooks {
+  store(store: Store): Store;
+  executor(executor: Executor): Executor;
 }
 
 /**
  * Opens the adapters, wires them to the engine and listens. Throws SettingsError in one sentence if a setting is
  * wrong. Without an App it serves the set-up page, and goes on by itself once the App is registered.
  */
-async function startServer(settings: Settings, logger: Logger): Promise<Server> {
+export async function startServer(settings: Settings, logger: Logger, hooks: Partial<Hooks> = {}): Promise<Server> {
   const operator = readOperator(settings.SLIPWAY_CONFIG, settings.KUBECONFIG);
   checkKubeconfigs(operator.clusters);
   const given = appCredentials(settings);
-  const home = openHome(settings.SLIPWAY_HOME);
+  const home = openHome(settings.SLIPWAY_HOME, { shared: settings.DATABASE_URL !== null });
   const credentials = given ?? home.readApp();
-  const base: Base = { settings, home, operator, logger, clock: { now: Date.now }, baseUrl: '' };
-  const store = await openStore({ path: home.database, clock: base.clock });
-  const logs = openLogs({ home: home.path });
+  const clock = { now: Date.now };
+  const where = settings.DATABASE_URL === null ? { path: home.database } : { url: settings.DATABASE_URL };
+  const opened = await openStore({ ...where, clock, log: logger.child({ part: 'store' }) }).catch((error: unknown) => {
+    home.close();
+    throw error;
+  });
+  const store = hooks.store?.(opened) ?? opened;
+  const space = createSpace({ path: home.path, reserve: settings.SLIPWAY_RESERVE });
+  const logs = openLogs({ home: home.path, space });
 
   let listener: RequestListener = (_request, response) => {
     response.writeHead(503, { 'retry-after': '1' }).end('Slipway is starting.\n');
   };
   const server = createServer((request, response) => listener(request, response));
-  await listen(server, settings);
-  const { port } = server.address() as AddressInfo;
-  const common = { ...base, store, logs, baseUrl: settings.SLIPWAY_URL ?? `http://localhost:${port}` };
-
   let app: App | null = null;
-  async function open(given: AppCredentials): Promise<void> {
-    app = await openApp(common, given);
-    listener = app.listener;
-  }
   try {
+    await listen(server, settings);
+    const { port } = server.address() as AddressInfo;
+    const baseUrl = settings.SLIPWAY_URL ?? `http://localhost:${port}`;
+    const common = { settings, home, operator, logger, clock, store, space, logs, baseUrl, hooks };
+    const open = async (found: AppCredentials): Promise<void> => {
+      app = await openApp(common, found);
+      listener = app.listener;
+    };
     if (credentials !== null) await open(credentials);
     else listener = setupListener(common, open);
+    if (settings.SLIPWAY_URL === null) {
+      logger.warn({ url: baseUrl }, 'SLIPWAY_URL is not set: links lead to this machine, and GitHub can not reach it');
+    }
+    logger.info({ port, url: baseUrl, app: credentials?.appId ?? null }, 'listening');
+    return { url: `http://127.0.0.1:${port}`, close };
   } catch (error) {
     server.close();
     await store.close();
     home.close();
     throw error;
   }
-  if (settings.SLIPWAY_URL === null) {
-    logger.warn(
-      { url: common.baseUrl },
-      'SLIPWAY_URL is not set: links lead to this machine, and GitHub can not reach it',
-    );
-  }
-  logger.info({ port, url: common.baseUrl, app: credentials?.appId ?? null }, 'listening');
 
-  return {
-    url: `http://127.0.0.1:${port}`,
-    async close() {
-      // Some of what is waited for doesn't keep the process alive: it would end before all is put away.
-      const awake = setInterval(() => {}, 60_000);
-      try {
-        server.closeAllConnections();
-        await new Promise((resolve) => server.close(resolve));
-        await app?.close();
-        await store.close();
-        home.close();
-      } finally {
-        clearInterval(awake);
-      }
-    },
-  };
+  async function close(): Promise<void> {
+    // Some of what is waited for doesn't keep the process alive: it would end before all is put away.
+    const awake = setInterval(() => {}, 60_000);
+    try {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await app?.close();
+      await store.close();
+      home.close();
+    } finally {
+      clearInterval(awake);
+    }
+  }
 }
 
-interface Base {
+interface Common {
   readonly settings: Settings;
   readonly home: Home;
   readonly operator: Operator;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly store: Store;
+  readonly space: Space;
+  readonly logs: FileLogs;
   /** Where people reach the server. */
   readonly baseUrl: string;
-}
-
-interface Common extends Base {
-  readonly store: Store;
-  readonly logs: Logs;
+  readonly hooks: Partial<Hooks>;
 }
 
 interface App {
@@ -116,16 +122,20 @@ interface App {
   close(): Promise<void>;
 }
 
+/** How long GitHub is told what is still to be told when the server ends. */
+const lastWordsMs = 5_000;
+
 /** Everything that needs the App's credentials. */
 async function openApp(common: Common, credentials: AppCredentials): Promise<App> {
   const { settings, home, operator, logger, clock, store, logs, baseUrl } = common;
+  const { signals } = store;
   const github = await openGitHub({
     ...credentials,
     host: settings.GHE_HOST,
     protocol: settings.GHE_PROTOCOL,
     logger: logger.child({ part: 'github' }),
   });
-  const source = await openGitSource({ home: home.path, token: (repository) => github.token(repository) });
+  const source = await openGitSource({ home: home.own, token: (repository) => github.token(repository) });
   const docker = openDockerParts({
     dockerHost: settings.DOCKER_HOST,
     home: home.path,
@@ -135,23 +145,18 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     logger: logger.child({ part: 'docker' }),
     clock,
   });
+  const executor = common.hooks.executor?.(docker.executor) ?? docker.executor;
   const signer = createSigner(home.linkKey);
   const links = createLinks(baseUrl, signer);
   const changes = createChanges();
-  const checks = createReporter({
-    github,
-    runs: store.runs,
-    told: store.told,
-    detailsUrl: (run, job) => (job === null ? links.run(run.id) : links.job(run.id, job.id)),
-    excerpt: (job) => excerpt(logs, job),
-    logger: logger.child({ part: 'reporter' }),
-  });
+  const worker = randomUUID();
   const engine = createEngine({
     source,
-    executor: docker.executor,
+    executor,
     builder: docker.builder,
     cluster: openClusters({ clusters: operator.clusters, logger: logger.child({ part: 'kubernetes' }) }),
-    reporter: both(checks, (runId) => changes.notify(runId)),
+    // Whoever leads tells GitHub; every server tells the pages that are open.
+    reporter: { report: (runId) => signals.send('run', runId), flush: async () => {} },
     forge: createForge(github),
     logs,
     store,
@@ -160,17 +165,29 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     log: logger.child({ part: 'engine' }),
     limits: {
       jobs: settings.SLIPWAY_MAX_JOBS,
-      worker: randomUUID(),
+      worker,
       secrets: [credentials.webhookSecret, ...[...operator.registries.values()].map((r) => r.password)],
+      cancelSuperseded: settings.SLIPWAY_CANCEL_SUPERSEDED,
+      repeatsItself: true,
     },
+    shortage: () => common.space.shortage(),
     runUrl: (run) => links.run(run.id),
   });
-  const dispatcher = await openDispatcher({
-    github,
-    store: store.deliveries,
-    intake: engine.intake,
-    resolve: (repository, ref) => source.resolve(repository, ref, AbortSignal.timeout(60_000)),
-    logger: logger.child({ part: 'deliveries' }),
+  const leadership = createLeadership(
+    () => openLeader({ settings, github, source, store, logs, docker, engine, links, clock, logger }),
+    logger,
+  );
+  const membership = createMembership({
+    workers: store.workers,
+    id: worker,
+    place: home.place,
+    engine: () => docker.executor.engine().catch(() => null),
+    leaseMs: settings.SLIPWAY_LEASE,
+    watch: () => performance.now(),
+    log: logger.child({ part: 'servers' }),
+    onDead: (dead, alive) => engine.takeOver(dead, alive),
+    onLead: leadership.begin,
+    onLost: () => engine.lose(),
   });
   const pages = webApp({
     store,
@@ -185,24 +202,25 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     version: version(),
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),
   });
-  await engine.start();
-  await checks.resume();
-  dispatcher.wake();
+  const endPages = signals.listen('run', changes.notify);
+  await engine.start({ alone: settings.DATABASE_URL === null });
+  await membership.start();
 
   return {
     listener: deliveryRoute({
       path: settings.WEBHOOK_PATH,
       secret: credentials.webhookSecret,
       store: store.deliveries,
-      onStored: () => dispatcher.wake(),
+      onStored: () => signals.send('deliveries', ''),
       next: listenerOf(pages),
       logger: logger.child({ part: 'deliveries' }),
     }),
     async close() {
-      await dispatcher.close();
-      await engine.stop();
-      await checks.flush(5_000);
-      checks.close();
+      // It beats until its jobs are left: nobody else may take them before.
+      await engine.stop(settings.SLIPWAY_GRACE);
+      await leadership.end(lastWordsMs);
+      await membership.stop();
+      endPages();
       await docker.executor.close();
       await source.close();
     },
@@ -259,17 +277,6 @@ function setupListener(common: Common, open: (credentials: AppCredentials) => Pr
 /** An Express app is a listener; its types say otherwise under exactOptionalPropertyTypes. */
 function listenerOf(app: ReturnType<typeof webApp>): RequestListener {
   return app as unknown as RequestListener;
-}
-
-/** Tells GitHub and the pages that are open. */
-function both(reporter: Reporter, notify: (runId: string) => void): Reporter {
-  return {
-    report(runId) {
-      reporter.report(runId);
-      notify(runId);
-    },
-    flush: (deadlineMs) => reporter.flush(deadlineMs),
-  };
 }
 
 async function listen(server: ReturnType<typeof createServer>, settings: Settings): Promise<void> {

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { parse } from 'yaml';
 import { type GitHub, startGitHub } from '#dev/github/index.ts';
 import type { App } from '#dev/github/world.ts';
 import { ensureImage } from '#dev/images/index.ts';
-import { type OwnedProcess, startProcess } from '#dev/processes.ts';
+import { startProcess } from '#dev/processes.ts';
 import { freePort } from '#dev/ports.ts';
 import { accounts, type Registry, startRegistry } from '#dev/registry.ts';
+import { registerSlipway, serverProgram } from '#dev/slipway.ts';
 import { type DemoCluster, openCluster } from './cluster.ts';
 
 /** Everything that the story needs, started. */
@@ -27,8 +27,6 @@ export interface World extends AsyncDisposable {
   /** The end of what the server logged. */
   serverLog(): string;
 }
-
-const root = new URL('../../', import.meta.url);
 
 /**
  * Starts a small GitHub, a registry, a cluster (the one of `kubeconfig`, otherwise a stand-in) and the server as a
@@ -51,23 +49,19 @@ export async function startWorld(options: {
   stack.defer(() => github.close());
 
   const port = await freePort();
-  const secret = randomBytes(16).toString('hex');
-  const app = await registerApp(github, `http://127.0.0.1:${port}/api/github/webhooks`, secret);
+  const { app, env } = await registerSlipway(github, { port, home: join(folder, 'slipway') });
   const token = randomBytes(16).toString('hex');
-  const server = await startServer(folder, {
-    APP_ID: String(app.id),
-    PRIVATE_KEY: app.privateKey,
-    WEBHOOK_SECRET: secret,
-    GHE_HOST: github.host,
-    GHE_PROTOCOL: 'http',
-    PORT: String(port),
-    HOST: '127.0.0.1',
-    SLIPWAY_URL: `http://127.0.0.1:${port}`,
-    SLIPWAY_HOME: join(folder, 'slipway'),
-    SLIPWAY_CONFIG: await operatorFile(folder, registry),
-    SLIPWAY_TOKEN: token,
-    KUBECONFIG: cluster.kubeconfig,
-    LOG_LEVEL: options.logLevel ?? 'info',
+  const server = await startProcess(process.execPath, [serverProgram], {
+    ready: /"msg":"listening"/,
+    deadlineMs: 60_000,
+    cwd: folder,
+    env: {
+      ...env,
+      SLIPWAY_CONFIG: await operatorFile(folder, registry),
+      SLIPWAY_TOKEN: token,
+      KUBECONFIG: cluster.kubeconfig,
+      LOG_LEVEL: options.logLevel ?? 'info',
+    },
   });
   stack.defer(() => server.stop());
   const owned = stack.move();
@@ -82,20 +76,6 @@ export async function startWorld(options: {
     serverLog: () => server.tail(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** The App as app.yml has it: with no more rights than a real one would get. */
-async function registerApp(github: GitHub, url: string, secret: string): Promise<App> {
-  const manifest = parse(await readFile(new URL('app.yml', root), 'utf8')) as {
-    default_permissions: Record<string, 'read' | 'write'>;
-    default_events: string[];
-  };
-  return github.registerApp({
-    owner: 'acme',
-    permissions: manifest.default_permissions,
-    events: manifest.default_events,
-    webhook: { url, secret },
-  });
 }
 
 async function operatorFile(folder: string, registry: Registry): Promise<string> {
@@ -115,18 +95,6 @@ repositories:
     { mode: 0o600 },
   );
   return file;
-}
-
-async function startServer(folder: string, env: Readonly<Record<string, string>>): Promise<OwnedProcess> {
-  const main = new URL('src/main.ts', root).pathname;
-  // None of the settings of whoever runs this may leak in.
-  const clean = { PRIVATE_KEY_PATH: '', WEBHOOK_PATH: '', SLIPWAY_MAX_JOBS: '' };
-  return await startProcess(process.execPath, [main], {
-    ready: /"msg":"listening"/,
-    deadlineMs: 60_000,
-    cwd: folder,
-    env: { ...clean, ...env },
-  });
 }
 
 /** Removes what was built for a registry that is gone. */

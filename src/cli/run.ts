@@ -74,7 +74,15 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
     policy: { refusePush: () => null, refuseRollout: () => null },
     clock,
     log: logger,
-    limits: { jobs: Math.max(2, Math.floor(totalmem() / 1024 ** 3)), worker: 'run', secrets: [] },
+    limits: {
+      jobs: Math.max(2, Math.floor(totalmem() / 1024 ** 3)),
+      worker: 'run',
+      secrets: [],
+      cancelSuperseded: false,
+      // Somebody waits at the terminal, and can do it again.
+      repeatsItself: false,
+    },
+    shortage: async () => null,
     runUrl: () => '',
     choose: (plan) => localPlan(plan, options.jobs),
   });
@@ -88,12 +96,12 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
     interrupts += 1;
     if (interrupts > 1) process.exit(130);
     console.error('\nslipway: stopping (once more to leave at once)');
-    void engine.cancel(stored.id, 'Interrupted.');
+    void engine.cancel(stored.id, { reason: 'Interrupted.', by: 'person' });
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   try {
-    await engine.start();
+    await engine.start({ alone: true });
     await engine.completed(stored.id);
     await reporter.flush(5_000);
     const view = await store.runs.view(stored.id);
@@ -115,6 +123,7 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
 export function localPlan(plan: Plan, names: readonly string[]): Plan {
   const wanted = names.length === 0 ? plan.jobs : withNeeds(plan.jobs, names);
   return {
+    ...plan,
     jobs: wanted.map((job): PlannedJob => {
       if (job.work.kind === 'image') return { ...job, work: { ...job.work, tags: [] } };
       if (job.work.kind === 'deploy') return { ...job, skip: '"slipway run" deploys nothing.' };

@@ -1,24 +1,37 @@
 import type { Event } from '#src/model/event.ts';
-import { isPlatformError } from './errors.ts';
+import type { Cancellation, Job } from '#src/model/run.ts';
+import { createGate, sleep } from './gate.ts';
 import { createIntake } from './intake.ts';
 import type { Parts } from './parts.ts';
 import { driveRun } from './run.ts';
+import type { Worker } from './store.ts';
 import { createWorkers } from './workers.ts';
 
 export interface Engine {
   /** Takes an event; resolves with a sentence on what came of it once that is stored. */
   readonly intake: (event: Event) => Promise<string>;
   /**
-   * Takes up what an earlier process left unfinished. Call once, before events come in. Jobs wait as long as the
-   * executor doesn't answer.
+   * Begins to work, and takes up every run that isn't completed. Call once, before events come in. `alone`: no other
+   * server works on this database, so every running job is an earlier process's and goes on here.
    */
-  start(): Promise<void>;
+  start(how: { readonly alone: boolean }): Promise<void>;
+  /**
+   * Goes on with what a dead server did: follows its containers where they are on this server's engine, repeats the rest.
+   * False: one of `alive` reaches its containers and this one doesn't, so that one has to.
+   */
+  takeOver(dead: Worker, alive: readonly Worker[]): Promise<boolean>;
+  /** Looks at every unfinished run: words between servers may be lost. */
+  driveAll(): Promise<void>;
+  /** Other servers took this one for dead: lets go of its jobs. */
+  lose(): void;
   /** Resolves when the run is completed. For the command line and tests. */
   completed(runId: string): Promise<void>;
   /** Stops everything that the run still does; its jobs end as cancelled with this reason. */
-  cancel(runId: string, reason: string): Promise<void>;
-  /** Ends: claims nothing more, stops running jobs without recording an outcome, so that the next start repeats them. */
-  stop(): Promise<void>;
+  cancel(runId: string, cancellation: Cancellation): Promise<void>;
+  /** Removes what jobs left behind that don't run any more. Returns how many things went. */
+  sweep(): Promise<number>;
+  /** Ends: claims nothing more, waits this long for jobs to end; the rest goes on by itself and is followed by the next process. */
+  stop(graceMs?: number): Promise<void>;
 }
 
 /**
@@ -26,36 +39,42 @@ export interface Engine {
  * stores what follows, so that a start after a crash is nothing special.
  */
 export function createEngine(parts: Parts): Engine {
-  const driving = new Map<string, { again: boolean; done: Promise<void> }>();
+  const { runs, signals } = parts.store;
+  const driving = new Map<string, { again: boolean; hurry: AbortController; done: Promise<void> }>();
   const waiting = new Map<string, (() => void)[]>();
-  const cancelled = new Map<string, string>();
   const stopping = new AbortController();
-  const workers = createWorkers(parts, wake, stopping.signal);
-  let cleared = false;
-  let clearing: Promise<void> = Promise.resolve();
+  const gate = createGate({ ping: () => parts.executor.ping(), onOpen: opened, log: parts.log });
+  const workers = createWorkers(parts, gate, wake);
+  const heard = [signals.listen('jobs', () => workers.pump()), signals.listen('run', (runId) => void hear(runId))];
 
   /** Something about the run changed: go on with it. One at a time a run; a change meanwhile means another round. */
   function wake(runId: string): Promise<void> {
     const current = driving.get(runId);
     if (current) {
       current.again = true;
+      current.hurry.abort();
       return current.done;
     }
-    const entry = { again: true, done: Promise.resolve() };
+    const entry = { again: true, hurry: new AbortController(), done: Promise.resolve() };
     driving.set(runId, entry);
     entry.done = rounds(runId, entry);
     return entry.done;
   }
 
-  async function rounds(runId: string, entry: { again: boolean }): Promise<void> {
+  async function rounds(runId: string, entry: { again: boolean; hurry: AbortController }): Promise<void> {
     let failures = 0;
     while (entry.again && !stopping.signal.aborted) {
       entry.again = false;
+      entry.hurry = new AbortController();
+      const pause = AbortSignal.any([stopping.signal, entry.hurry.signal]);
       try {
-        const completed = await driveRun(parts, runId, cancelled.get(runId) ?? null, stopping.signal);
+        const driven = await driveRun(parts, runId, wake, stopping.signal);
         failures = 0;
-        claim();
-        if (completed) settle(runId);
+        workers.pump();
+        if (driven.completed) settle(runId);
+        if (driven.again === null) continue;
+        await sleep(driven.again, pause);
+        entry.again = true;
       } catch (error) {
         // The next start goes on with it.
         if (stopping.signal.aborted) break;
@@ -69,82 +88,110 @@ export function createEngine(parts: Parts): Engine {
   }
 
   function settle(runId: string): void {
-    cancelled.delete(runId);
     for (const resolve of waiting.get(runId) ?? []) resolve();
     waiting.delete(runId);
   }
 
-  function claim(): void {
-    if (cleared) workers.pump();
+  /** A word about a run; '' if words may have been missed. */
+  async function hear(runId: string): Promise<void> {
+    const concerned = runId === '' ? [...workers.runs(), ...waiting.keys()] : [runId];
+    for (const id of concerned) {
+      try {
+        await workers.heed(id);
+        if (waiting.has(id) && (await runs.get(id))?.state === 'completed') settle(id);
+      } catch (error) {
+        parts.log.error({ err: error, run: id }, 'a word about a run could not be followed');
+      }
+    }
+    if (runId === '') workers.pump();
   }
 
-  /** Removes what an earlier process left; jobs run only then. False if the executor doesn't answer. */
-  async function clear(): Promise<boolean> {
-    try {
-      const swept = await parts.executor.sweep(new Set());
-      if (swept > 0) parts.log.warn({ things: swept }, 'removed what an earlier process left in Docker');
-    } catch (error) {
-      if (!isPlatformError(error)) throw error;
-      parts.log.error({ err: error }, 'no job can run yet; trying again');
-      return false;
-    }
-    cleared = true;
-    claim();
-    return true;
+  async function sweep(): Promise<number> {
+    const swept = await parts.executor.sweep((names) => runs.running(names));
+    if (swept > 0) parts.log.warn({ things: swept }, 'removed what jobs left behind in Docker');
+    return swept;
   }
 
-  async function clearLater(): Promise<void> {
-    for (let pause = 500; !stopping.signal.aborted; pause = Math.min(15_000, pause * 2)) {
-      await sleep(pause, stopping.signal);
-      if (stopping.signal.aborted || (await clear().catch(() => false))) return;
-    }
+  async function opened(): Promise<void> {
+    await sweep();
+    setImmediate(workers.pump);
+  }
+
+  async function driveAll(): Promise<void> {
+    for (const runId of await runs.unfinished()) void wake(runId);
+    workers.pump();
   }
 
   return {
     intake: createIntake(parts, wake),
+    driveAll,
+    sweep,
 
-    async start() {
-      const orphans = await parts.store.runs.requeue(null);
-      if (orphans.length > 0) parts.log.warn({ jobs: orphans.length }, 'jobs of an earlier process start over');
-      for (const runId of await parts.store.runs.unfinished()) {
+    async start({ alone }) {
+      if (alone) {
+        const jobs = await runs.inherit(null, parts.limits.worker);
+        if (jobs.length > 0) parts.log.warn({ jobs: jobs.length }, 'going on with jobs of an earlier process');
+        workers.inherit(jobs);
+      }
+      for (const runId of await runs.unfinished()) {
         parts.reporter.report(runId);
         void wake(runId);
       }
-      if (!(await clear())) clearing = clearLater();
+      gate.doubt();
     },
+
+    async takeOver(dead, alive) {
+      const near = alive.filter((w) => w.place === dead.place || (w.engine !== null && w.engine === dead.engine));
+      const mine = near.some((worker) => worker.id === parts.limits.worker);
+      if (!mine && near.length > 0) return false;
+      const jobs = await runs.inherit(dead.id, parts.limits.worker);
+      workers.inherit(mine ? jobs : jobs.filter((job) => job.plan.work.kind !== 'script'));
+      if (!mine) await repeatElsewhere(jobs.filter((job) => job.plan.work.kind === 'script'));
+      await driveAll();
+      return true;
+    },
+
+    lose: workers.lose,
 
     async completed(runId) {
       const { promise, resolve } = Promise.withResolvers<void>();
       // Listened for before it is asked, so that an end in between isn't missed.
       waiting.set(runId, [...(waiting.get(runId) ?? []), resolve]);
-      const run = await parts.store.runs.get(runId);
+      const run = await runs.get(runId);
       if (run === null || run.state === 'completed') resolve();
       await promise;
     },
 
-    async cancel(runId, reason) {
-      cancelled.set(runId, reason);
-      workers.cancel(runId, reason);
+    async cancel(runId, cancellation) {
+      await runs.cancel(runId, cancellation);
+      parts.store.signals.send('run', runId);
+      await workers.heed(runId);
       await wake(runId);
     },
 
-    async stop() {
+    async stop(graceMs = 0) {
+      const stopped = workers.stop(graceMs);
+      await stopped;
       stopping.abort(new Error('The server stops.'));
-      await Promise.all([workers.stopped(), clearing]);
+      for (const end of heard) end();
+      await gate.close();
       await Promise.allSettled([...driving.values()].map((entry) => entry.done));
     },
   };
-}
 
-/** Waits, at most until the signal is aborted. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
+  async function repeatElsewhere(jobs: readonly Job[]): Promise<void> {
+    for (const job of jobs) {
+      const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
+      const why = 'the server that ran it is gone';
+      await runs.again(owned, {
+        outcome: null,
+        by: 'platform',
+        why,
+        note: null,
+        notBefore: null,
+        at: parts.clock.now(),
+      });
+      parts.reporter.report(job.runId);
     }
-  });
+  }
 }

@@ -4,10 +4,21 @@ export function isPlatformError(error: unknown): error is PlatformError {
   return error instanceof PlatformError;
 }
 
+/** The job is another server's by now, or was started over: whoever still works on it stops, and stores nothing. */
+export class LostJob extends Error {
+  override readonly name = 'LostJob';
+
+  constructor() {
+    super('The job was taken over by another server.');
+  }
+}
+
 /** How an error that ended a job is told: the user's fault if an adapter said so, otherwise the platform's. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof UserError) return { kind: 'failure', reason: error.message };
-  if (error instanceof PlatformError) return { kind: 'broken', reason: error.message };
+  if (error instanceof PlatformError) {
+    return { kind: 'broken', reason: error.message, ...(error.retry ? { retry: error.retry } : {}) };
+  }
   return {
     kind: 'broken',
     reason: `Slipway itself failed: ${error instanceof Error ? error.message : String(error)}. The server's log has the details; re-run the job, and report it if it comes again.`,

@@ -1,6 +1,6 @@
 import type { Plan } from '#src/model/plan.ts';
-import type { Run } from '#src/model/run.ts';
-import type { Clock, Cluster, Executor, Forge, ImageBuilder, Logs, Policy, Reporter, Source } from './ports.ts';
+import type { Job, Run } from '#src/model/run.ts';
+import type { Clock, Cluster, Ends, Executor, Forge, ImageBuilder, Logs, Policy, Reporter, Source } from './ports.ts';
 import type { Store } from './store.ts';
 
 /** Everything that the engine is given. */
@@ -17,6 +17,8 @@ export interface Parts {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: Limits;
+  /** Why no script or image job may begin now (the disk is nearly full), or null. */
+  shortage(): Promise<string | null>;
   /** Address of the run's page. */
   runUrl(run: Run): string;
   /** Changes a plan before it is stored: the command line chooses jobs with it. UserError if it can't. */
@@ -30,6 +32,20 @@ export interface Limits {
   readonly worker: string;
   /** Values that must never appear in a log: the operator's credentials. */
   readonly secrets: readonly string[];
+  /** A newer push to a pull request cancels the runs of the commits before it. */
+  readonly cancelSuperseded: boolean;
+  /** What the platform spoiled is tried again by itself, with pauses. */
+  readonly repeatsItself: boolean;
+}
+
+/** A job that this server works on. */
+export interface Assignment {
+  readonly job: Job;
+  /** Another process began it in this attempt, or may have. */
+  readonly inherited: boolean;
+  readonly ends: Ends;
+  /** To be called when it turns out to be another server's. */
+  readonly lost: () => void;
 }
 
 /** The part of pino's interface that the engine uses: fields first, then a constant message. */

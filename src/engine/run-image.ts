@@ -1,19 +1,18 @@
 import { isStrangers } from '#src/model/event.ts';
 import type { ImageWork } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
-import type { Job, Run } from '#src/model/run.ts';
+import type { Run } from '#src/model/run.ts';
 import { inputsOf } from './inputs.ts';
-import type { Parts } from './parts.ts';
+import type { Assignment, Parts } from './parts.ts';
 import { type Completion, trackJob } from './track.ts';
 
-/** Builds an image, pushes it where the plan says so, and records the digest for the commit. */
-export async function runImage(
-  parts: Parts,
-  run: Run,
-  job: Job,
-  work: ImageWork,
-  signal: AbortSignal,
-): Promise<Completion> {
+/**
+ * Builds an image, pushes it where the plan says so, and records the digest for the commit. What an earlier process left
+ * half-way is built again: the layers that it finished are in the engine's cache.
+ */
+export async function runImage(parts: Parts, run: Run, work: ImageWork, assignment: Assignment): Promise<Completion> {
+  const { job, ends } = assignment;
+  const signal = AbortSignal.any([ends.cancel, ends.leave]);
   const { repository, trigger } = run;
   if (work.tags.length > 0 && work.build.image !== null) {
     const refusal = parts.policy.refusePush(repository, work.build.image);
@@ -21,8 +20,11 @@ export async function runImage(
   }
   const tree = parts.source.tree(repository, { sha: trigger.sha, ref: trigger.ref }, signal);
   tree.catch(() => {});
-  const track = await trackJob(parts, job, ['build', ...work.tags.map((tag) => `push ${tag}`)], () => {});
+  const steps = ['build', ...work.tags.map((tag) => `push ${tag}`)];
+  const track = await trackJob(parts, job, steps, () => {}, assignment.lost);
   try {
+    await track.anew();
+    if (assignment.inherited) track.say('Slipway: the server was restarted; the image is built again.');
     const { outcome, image } = await parts.builder.build(
       {
         jobId: job.id,
@@ -54,7 +56,7 @@ export async function runImage(
     }
     return { outcome };
   } catch (error) {
-    track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
+    if (!ends.leave.aborted) track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
     throw error;
   } finally {
     await track.close();

@@ -5,60 +5,89 @@ import type { ScriptWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { jobEnvironment } from '#src/planner/environment.ts';
 import { inputsOf } from './inputs.ts';
-import type { Parts } from './parts.ts';
-import { type Completion, trackJob } from './track.ts';
+import type { Assignment, Parts } from './parts.ts';
+import type { JobRequest, JobResult } from './ports.ts';
+import { type Completion, type Track, trackJob } from './track.ts';
 
-/** Runs a script job in a container and reads remarks and test results out of what it leaves. */
-export async function runScript(
-  parts: Parts,
-  run: Run,
-  job: Job,
-  work: ScriptWork,
-  signal: AbortSignal,
-): Promise<Completion> {
+/**
+ * Runs a script job in a container, or goes on with one that an earlier process began, and reads remarks and test
+ * results out of what it leaves.
+ */
+export async function runScript(parts: Parts, run: Run, work: ScriptWork, assignment: Assignment): Promise<Completion> {
+  const { job } = assignment;
   const annotator = createAnnotator(work.workdir === null ? {} : { workdir: work.workdir });
-  // The checkout runs while the container starts; whoever awaits it first sees its error.
-  const tree = parts.source.tree(run.repository, { sha: run.trigger.sha, ref: run.trigger.ref }, signal);
-  tree.catch(() => {});
   const track = await trackJob(
     parts,
     job,
     work.steps.map((step) => step.name),
     (bytes) => annotator.push(bytes),
+    assignment.lost,
   );
   try {
-    const result = await parts.executor.run(
-      {
-        jobId: job.id,
-        runId: run.id,
-        attempt: job.attempt,
-        repository: fullName(run.repository),
-        key: job.plan.key,
-        image: work.image,
-        shell: work.shell,
-        workdir: work.workdir,
-        steps: work.steps,
-        env: { ...work.env, ...jobEnvironment({ run, job, url: parts.runUrl(run) }) },
-        secrets: parts.limits.secrets,
-        services: work.services,
-        artifacts: work.artifacts,
-        reports: work.reports.junit,
-        inputs: await inputsOf(parts, run, job),
-        timeoutMs: job.plan.timeoutMinutes * 60_000,
-        trusted: !isStrangers(run.trigger),
-      },
-      tree,
-      track.listener,
-      signal,
-    );
+    const result =
+      (assignment.inherited ? await attach(parts, run, work, assignment, track) : null) ??
+      (await begin(parts, run, work, assignment, track));
     const found = await annotator.end(result.reports);
     return { outcome: result.outcome, artifacts: result.artifacts, ...found };
   } catch (error) {
-    track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
+    if (!assignment.ends.leave.aborted) {
+      track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
+    }
     throw error;
   } finally {
     await track.close();
+  }
+}
+
+async function attach(
+  parts: Parts,
+  run: Run,
+  work: ScriptWork,
+  { job, ends }: Assignment,
+  track: Track,
+): Promise<JobResult | null> {
+  return await parts.executor.attach(requestOf(parts, run, job, work, []), track.listener, ends);
+}
+
+async function begin(
+  parts: Parts,
+  run: Run,
+  work: ScriptWork,
+  { job, ends }: Assignment,
+  track: Track,
+): Promise<JobResult> {
+  await track.anew();
+  const signal = AbortSignal.any([ends.cancel, ends.leave]);
+  // The checkout runs while the container starts; whoever awaits it first sees its error.
+  const tree = parts.source.tree(run.repository, { sha: run.trigger.sha, ref: run.trigger.ref }, signal);
+  tree.catch(() => {});
+  try {
+    const request = requestOf(parts, run, job, work, await inputsOf(parts, run, job));
+    return await parts.executor.run(request, tree, track.listener, ends);
+  } finally {
     // The container may still be dying, but its results are taken: what becomes of the tree matters to nobody.
     void tree.then((t) => t[Symbol.asyncDispose]()).catch(() => {});
   }
+}
+
+function requestOf(parts: Parts, run: Run, job: Job, work: ScriptWork, inputs: JobRequest['inputs']): JobRequest {
+  return {
+    jobId: job.id,
+    runId: run.id,
+    attempt: job.attempt,
+    repository: fullName(run.repository),
+    key: job.plan.key,
+    image: work.image,
+    shell: work.shell,
+    workdir: work.workdir,
+    steps: work.steps,
+    env: { ...work.env, ...jobEnvironment({ run, job, url: parts.runUrl(run) }) },
+    secrets: parts.limits.secrets,
+    services: work.services,
+    artifacts: work.artifacts,
+    reports: work.reports.junit,
+    inputs,
+    timeoutMs: job.plan.timeoutMinutes * 60_000,
+    trusted: !isStrangers(run.trigger),
+  };
 }

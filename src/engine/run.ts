@@ -1,78 +1,121 @@
-import { conditionOf } from '#src/model/expression.ts';
 import { hasErrors } from '#src/model/diagnostic.ts';
-import { advance, type RunView } from '#src/model/run.ts';
+import { conditionOf } from '#src/model/expression.ts';
+import { type Outcome, reasonOf } from '#src/model/outcome.ts';
+import { advance, type Run, type RunView } from '#src/model/run.ts';
+import { leaveGroups, mayGo, mayQueue } from './groups.ts';
 import { loadPlan } from './load-plan.ts';
 import type { Parts } from './parts.ts';
 
+export interface Driven {
+  readonly completed: boolean;
+  /** To be driven again after so many milliseconds, whatever happens; null: once something happens. */
+  readonly again: number | null;
+}
+
+type Wake = (runId: string) => Promise<void>;
+
+const completed: Driven = { completed: true, again: null };
+const onItsWay: Driven = { completed: false, again: null };
+
+/** How long a run waits for a platform that can't be reached before it is given up, and the pauses in between. */
+const planPatienceMs = 60 * 60_000;
+const planPausesMs = [2_000, 5_000, 15_000, 60_000] as const;
+
 /**
- * Takes one run as far as it goes without waiting for jobs: plans it if it isn't planned, queues the jobs whose
- * needs are completed, ends those that don't run, ends the run when nothing is left. Answers whether it is completed.
- * Every transition is stored before the next; called again after a crash it goes on from there.
+ * Takes one run as far as it goes without waiting for jobs: plans it if it isn't planned, waits for its concurrency group,
+ * queues the jobs whose needs are completed, ends those that don't run, ends the run when nothing is left.
+ * Every transition is stored before the next; called again after a crash, or by two servers, it goes on from there.
  */
-export async function driveRun(
-  parts: Parts,
-  runId: string,
-  cancelled: string | null,
-  signal: AbortSignal,
-): Promise<boolean> {
+export async function driveRun(parts: Parts, runId: string, wake: Wake, signal: AbortSignal): Promise<Driven> {
   const run = await parts.store.runs.get(runId);
-  if (run === null) return true;
-  if (run.state === 'completed') return true;
+  if (run === null || run.state === 'completed') return completed;
   if (run.state === 'pending') {
-    if (cancelled !== null) {
-      await parts.store.runs.finish(runId, { kind: 'cancelled', reason: cancelled }, [], parts.clock.now());
-      parts.reporter.report(runId);
-      return true;
+    if (run.cancel !== null) {
+      return await finish(parts, run, { kind: 'cancelled', reason: run.cancel.reason }, wake);
     }
-    await planRun(parts, runId, signal);
+    const pause = await planRun(parts, run, wake, signal);
+    if (pause !== null) return { completed: false, again: pause };
   }
   const view = await parts.store.runs.view(runId);
   if (view === null || view.run.state === 'completed') {
     parts.reporter.report(runId);
-    return true;
+    return completed;
   }
-  return await moveOn(parts, view, cancelled);
+  return await moveOn(parts, view, wake);
 }
 
-async function planRun(parts: Parts, runId: string, signal: AbortSignal): Promise<void> {
-  const run = await parts.store.runs.get(runId);
-  if (run === null) return;
+/** Plans the run, or answers when to try again. */
+async function planRun(parts: Parts, run: Run, wake: Wake, signal: AbortSignal): Promise<number | null> {
   const loaded = await loadPlan(parts, run, signal);
   const at = parts.clock.now();
   if (loaded.kind === 'ended') {
-    await parts.store.runs.finish(runId, loaded.outcome, loaded.diagnostics, at);
+    const { outcome } = loaded;
+    const age = at - run.createdAt;
+    const again = outcome.kind === 'broken' && outcome.retry !== 'never' && parts.limits.repeatsItself;
+    if (again && age >= 0 && age < planPatienceMs) {
+      const pause = planPausesMs.find((ms) => age < 4 * ms) ?? planPausesMs.at(-1) ?? 0;
+      parts.log.warn({ run: run.id, why: outcome.reason, pause }, 'a run could not be planned yet; trying again');
+      const note = `${outcome.reason} Slipway tries again by itself for an hour.`;
+      if (run.note !== note) await parts.store.runs.note(run.id, note);
+      parts.reporter.report(run.id);
+      return pause;
+    }
+    await finish(parts, run, outcome, wake, loaded.diagnostics);
     parts.log.info(
-      { run: runId, outcome: loaded.outcome.kind, mistakes: hasErrors(loaded.diagnostics) },
+      { run: run.id, outcome: outcome.kind, mistakes: hasErrors(loaded.diagnostics) },
       'run ended without jobs',
     );
-    return;
+    return null;
   }
-  await parts.store.runs.plan(runId, {
+  await parts.store.runs.plan(run.id, {
     jobs: loaded.plan.jobs,
+    concurrency: loaded.plan.concurrency,
     diagnostics: loaded.diagnostics,
     pipelineFile: loaded.file,
     at,
   });
-  parts.log.info({ run: runId, jobs: loaded.plan.jobs.length, file: loaded.file }, 'run planned');
+  parts.log.info({ run: run.id, jobs: loaded.plan.jobs.length, file: loaded.file }, 'run planned');
+  return null;
 }
 
-async function moveOn(parts: Parts, view: RunView, cancelled: string | null): Promise<boolean> {
-  const { run, jobs } = view;
+async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven> {
+  const { runs, signals } = parts.store;
+  const { run } = given;
   const at = parts.clock.now();
-  if (cancelled !== null) {
-    for (const job of jobs) {
-      if (job.state !== 'waiting' && job.state !== 'queued') continue;
-      await parts.store.runs.complete(job.id, { outcome: { kind: 'cancelled', reason: cancelled }, at });
-    }
+  let { jobs } = given;
+  const dropped = jobs.filter((job) => (job.state === 'waiting' || job.state === 'queued') && (run.cancel ?? job.cancel));
+  for (const job of dropped) {
+    const reason = (run.cancel ?? job.cancel)?.reason ?? '';
+    await runs.drop(job.id, { kind: 'cancelled', reason }, at);
+    if (job.plan.concurrency !== null) await leaveGroups(parts, `job:${job.id}`, wake);
   }
-  const current = cancelled === null ? view : ((await parts.store.runs.view(run.id)) ?? view);
-  const next = advance(current.jobs, conditionOf(run));
-  for (const { job, outcome } of next.end) await parts.store.runs.complete(job.id, { outcome, at });
-  for (const job of next.queue) await parts.store.runs.queue(job.id, at);
-  if (next.outcome !== null) {
-    await parts.store.runs.finish(run.id, next.outcome, run.diagnostics, at);
-    parts.log.info({ run: run.id, outcome: next.outcome.kind }, 'run completed');
+  if (dropped.length > 0) jobs = (await runs.view(run.id))?.jobs ?? jobs;
+
+  const next = advance(jobs, conditionOf(run));
+  for (const { job, outcome } of next.end) await runs.drop(job.id, outcome, at);
+  for (const job of jobs) {
+    if (job.state === 'completed' && job.plan.concurrency !== null) await leaveGroups(parts, `job:${job.id}`, wake);
+  }
+  if (next.outcome !== null) return await finish(parts, run, next.outcome, wake);
+
+  if (next.queue.length > 0 && (await mayGo(parts, run, wake))) {
+    for (const job of next.queue) if (await mayQueue(parts, run, job, wake)) await runs.queue(job.id, at);
+    signals.send('jobs', '');
   }
   parts.reporter.report(run.id);
-  return next.outcome !== null;
+  return onItsWay;
+}
+
+async function finish(
+  parts: Parts,
+  run: Run,
+  outcome: Outcome,
+  wake: Wake,
+  diagnostics: Parameters<Parts['store']['runs']['finish']>[2] = run.diagnostics,
+): Promise<Driven> {
+  await parts.store.runs.finish(run.id, outcome, diagnostics, parts.clock.now());
+  parts.log.info({ run: run.id, outcome: outcome.kind, why: reasonOf(outcome) }, 'run completed');
+  if (run.concurrency !== null) await leaveGroups(parts, `run:${run.id}`, wake);
+  parts.reporter.report(run.id);
+  return completed;
 }

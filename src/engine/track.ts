@@ -16,6 +16,8 @@ export interface Completion {
 
 export interface Track {
   readonly listener: JobListener;
+  /** Forgets what an earlier process left of this attempt: the job begins again. Before anything is written. */
+  anew(): Promise<void>;
   /** A line of Slipway's own in the job's log; what others wrote may be part of it, so it is masked. */
   say(line: string): void;
   /** Writes what is left; no listener call may follow. */
@@ -24,28 +26,23 @@ export interface Track {
 
 /**
  * Writes a job's output into its log and its steps' states into the store while it runs. Steps are stored one
- * after the other, the newest state at most once behind the one being written.
+ * after the other, the newest state at most once behind the one being written. What an earlier process wrote of this
+ * attempt stays until `anew` or the listener's `rewind`; the times of steps that it stored are kept.
+ * `lost` is told when the job turns out to be another server's.
  */
 export async function trackJob(
   parts: Parts,
   job: Job,
   stepNames: readonly string[],
   also: (bytes: Buffer) => void,
+  lost: () => void = () => {},
 ): Promise<Track> {
   const writer = await parts.logs.open({ jobId: job.id, attempt: job.attempt });
-  let steps: readonly Step[] = stepNames.map((name, index) => ({
-    index,
-    name,
-    state: 'pending',
-    exitCode: null,
-    startedAt: null,
-    finishedAt: null,
-    logStart: null,
-    logEnd: null,
-  }));
+  let steps: readonly Step[] = stepNames.map((name, index) => ({ ...pending(name, index), ...job.steps[index], name }));
   const storing = repeat(async () => {
     try {
-      await parts.store.runs.progress(job.id, { steps });
+      const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
+      if (!(await parts.store.runs.progress(owned, { steps }))) lost();
     } catch (error) {
       parts.log.warn({ err: error, job: job.id }, "a job's steps could not be stored");
     }
@@ -60,11 +57,18 @@ export async function trackJob(
   storing.ask();
   return {
     listener: {
+      begin: () => writer.offset,
+      rewind: (begun) => writer.cut(begun),
       log: write,
       step(change) {
         steps = steps.map((step) => (step.index === change.index ? applyStep(step, change, writer.offset) : step));
         storing.ask();
       },
+    },
+    async anew() {
+      await writer.cut(0);
+      steps = stepNames.map(pending);
+      storing.ask();
     },
     say: (line) => write(masked(`${line}\n`, parts.limits.secrets)),
     async close() {
@@ -79,7 +83,25 @@ function masked(text: string, secrets: readonly string[]): Buffer {
   return Buffer.concat([masker.push(Buffer.from(text)), masker.flush()]);
 }
 
+function pending(name: string, index: number): Step {
+  return {
+    index,
+    name,
+    state: 'pending',
+    exitCode: null,
+    startedAt: null,
+    finishedAt: null,
+    logStart: null,
+    logEnd: null,
+  };
+}
+
+/** A change that is told again after a restart doesn't move the time at which it happened. */
 function applyStep(step: Step, change: StepChange, offset: number): Step {
-  if (change.kind === 'started') return { ...step, state: 'running', startedAt: change.at, logStart: offset };
-  return { ...step, state: 'completed', finishedAt: change.at, exitCode: change.exitCode, logEnd: offset };
+  if (change.kind === 'started') {
+    const state = step.state === 'completed' ? step.state : 'running';
+    return { ...step, state, startedAt: step.startedAt ?? change.at, logStart: offset };
+  }
+  const finishedAt = step.finishedAt ?? change.at;
+  return { ...step, state: 'completed', finishedAt, exitCode: change.exitCode, logEnd: offset };
 }

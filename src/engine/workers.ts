@@ -1,6 +1,8 @@
 import type { Job, Run } from '#src/model/run.ts';
-import { outcomeOf } from './errors.ts';
-import type { Parts } from './parts.ts';
+import { retryOf } from '#src/model/retry.ts';
+import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
+import { type Gate, sleep } from './gate.ts';
+import type { Assignment, Parts } from './parts.ts';
 import { repeat } from './repeat.ts';
 import { runDeploy } from './run-deploy.ts';
 import { runImage } from './run-image.ts';
@@ -10,85 +12,194 @@ import type { Completion } from './track.ts';
 export interface Workers {
   /** Claims and starts what may run now. Returns at once. */
   pump(): void;
-  /** Stops the run's running jobs. */
-  cancel(runId: string, reason: string): void;
-  /** Resolves when nothing runs any more. */
-  stopped(): Promise<void>;
+  /** Goes on with jobs that another process began; they are this server's already. */
+  inherit(jobs: readonly Job[]): void;
+  /** Stops the run's jobs, or one of them, if that was asked for. */
+  heed(runId: string): Promise<void>;
+  /** Runs with jobs at work here. */
+  runs(): ReadonlySet<string>;
+  /** Lets go of everything: the jobs are another server's now. */
+  lose(): void;
+  /** Claims nothing more, waits this long for what runs, and leaves the rest running, for the next process to follow. */
+  stop(graceMs: number): Promise<void>;
 }
+
+interface Active {
+  readonly job: Job;
+  readonly cancel: AbortController;
+  readonly leave: AbortController;
+}
+
+const shortageMs = 5_000;
+const troubleMs = 1_000;
+/** No timer is longer: another server may have queued something. */
+const longestPauseMs = 30_000;
 
 /**
  * Claims queued jobs as long as there is room and runs each to its end. Deployments have room of their own: they
  * wait for Kubernetes, not for this machine.
  */
-export function createWorkers(parts: Parts, wake: (runId: string) => Promise<void>, stopping: AbortSignal): Workers {
-  const active = new Map<Promise<void>, { readonly job: Job; readonly abort: AbortController }>();
+export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) => Promise<void>): Workers {
+  const { runs } = parts.store;
+  const active = new Map<Promise<void>, Active>();
+  const stopping = new AbortController();
   const claiming = repeat(claimAll);
+  let timer: NodeJS.Timeout | null = null;
+  let short = '';
 
   async function claimAll(): Promise<void> {
     try {
-      while (!stopping.aborted) {
-        const heavy = [...active.values()].filter((a) => a.job.plan.work.kind !== 'deploy').length;
-        const kinds = heavy < parts.limits.jobs ? (['script', 'image', 'deploy'] as const) : (['deploy'] as const);
-        const job = await parts.store.runs.claim(parts.limits.worker, kinds, parts.clock.now());
-        if (job === null) return;
-        launch(job);
+      while (!stopping.signal.aborted) {
+        const job = await runs.claim(parts.limits.worker, await kindsWithRoom(), parts.clock.now());
+        if (job === null) return await pumpWhenDue();
+        launch(job, false);
       }
     } catch (error) {
       parts.log.error({ err: error }, 'jobs could not be claimed');
-      setTimeout(claiming.ask, 1_000).unref();
+      pumpIn(troubleMs);
     }
   }
 
-  function launch(job: Job): void {
-    const abort = new AbortController();
-    const done = work(job, abort.signal).finally(() => {
+  async function kindsWithRoom(): Promise<readonly Job['plan']['work']['kind'][]> {
+    const heavy = [...active.values()].filter((a) => a.job.plan.work.kind !== 'deploy').length;
+    if (heavy >= parts.limits.jobs || !gate.open) return ['deploy'];
+    const shortage = await parts.shortage();
+    if (shortage === null) return ['script', 'image', 'deploy'];
+    if (shortage !== short) parts.log.error({ why: shortage }, 'no job may begin');
+    short = shortage;
+    pumpIn(shortageMs);
+    return ['deploy'];
+  }
+
+  async function pumpWhenDue(): Promise<void> {
+    const due = await runs.nextDue(parts.clock.now());
+    if (due !== null) pumpIn(Math.min(longestPauseMs, due - parts.clock.now()));
+  }
+
+  function pumpIn(ms: number): void {
+    if (timer) clearTimeout(timer);
+    timer = setTimeout(claiming.ask, Math.max(1, ms));
+    timer.unref();
+  }
+
+  function launch(job: Job, inherited: boolean): void {
+    const entry: Active = { job, cancel: new AbortController(), leave: new AbortController() };
+    const done = work(entry, inherited).finally(() => {
       active.delete(done);
       claiming.ask();
     });
-    active.set(done, { job, abort });
+    active.set(done, entry);
   }
 
-  async function work(job: Job, cancel: AbortSignal): Promise<void> {
+  /** From the claim to the stored end. What is cut short by the server's own end stores nothing: the next process goes on. */
+  async function work(entry: Active, inherited: boolean): Promise<void> {
+    const { job } = entry;
     const log = { run: job.runId, job: job.plan.key, attempt: job.attempt };
+    const leaving = () => stopping.signal.aborted && entry.leave.signal.aborted;
     try {
-      const run = await parts.store.runs.get(job.runId);
-      if (run === null) return;
+      // Docker must answer before anything can be said of a job's container.
+      if (inherited && job.plan.work.kind !== 'deploy') await gate.opened(entry.leave.signal);
+      const run = await runs.get(job.runId);
+      if (run === null || entry.leave.signal.aborted) return;
+      if (run.cancel !== null) void heed(run.id).catch(() => {});
       parts.reporter.report(run.id);
-      const completion = await perform(run, job, cancel).catch((error: unknown): Completion => {
-        if (!stopping.aborted) parts.log.error({ ...log, err: error }, 'job broke');
+      const completion = await perform(run, entry, inherited).catch((error: unknown): Completion => {
+        if (entry.leave.signal.aborted || error instanceof LostJob) throw error;
+        parts.log.error({ ...log, err: error }, 'job broke');
+        if (isPlatformError(error) && job.plan.work.kind !== 'deploy') gate.doubt();
         return { outcome: outcomeOf(error) };
       });
-      // Stopped with the server: nothing is recorded, so that the next start repeats the job.
-      if (stopping.aborted && completion.outcome.kind !== 'success') return;
-      await parts.store.runs.complete(job.id, { ...completion, at: parts.clock.now() });
-      parts.log.info({ ...log, outcome: completion.outcome.kind }, 'job completed');
-      parts.reporter.report(run.id);
+      // A half-told end of a job that is left isn't its end.
+      if (entry.leave.signal.aborted && completion.outcome.kind === 'cancelled') return;
+      const stored = await persist(() => end(run, job, completion), entry);
+      if (!stored) parts.log.warn(log, "a job's end came too late: it is another server's");
     } catch (error) {
-      parts.log.error({ ...log, err: error }, "a job's end could not be stored");
+      if (error instanceof LostJob) parts.log.warn(log, 'a job was taken over by another server');
+      else if (!leaving()) parts.log.error({ ...log, err: error }, "a job's end could not be stored");
+      return;
     }
+    parts.reporter.report(job.runId);
     void wake(job.runId);
   }
 
-  function perform(run: Run, job: Job, cancel: AbortSignal): Promise<Completion> {
-    const signal = AbortSignal.any([cancel, stopping]);
+  /** Stores the end, or that the job runs again. False if it isn't this server's any more. */
+  async function end(run: Run, job: Job, completion: Completion): Promise<boolean> {
+    const at = parts.clock.now();
+    const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
+    const log = { run: job.runId, job: job.plan.key, attempt: job.attempt, outcome: completion.outcome.kind };
+    const fresh = await runs.get(run.id);
+    const mayRetry = fresh?.cancel === null && (completion.outcome.kind !== 'broken' || parts.limits.repeatsItself);
+    const retry = mayRetry ? retryOf(job, completion.outcome) : null;
+    if (retry !== null) {
+      const { by, why, note, delayMs } = retry;
+      const notBefore = delayMs > 0 ? at + delayMs : null;
+      const again = await runs.again(owned, { outcome: completion.outcome, by, why, note, notBefore, at });
+      if (again) parts.log.warn({ ...log, why, delayMs }, 'job runs again');
+      parts.store.signals.send('jobs', '');
+      return again;
+    }
+    const stored = await runs.complete(owned, { ...completion, at });
+    if (stored) parts.log.info(log, 'job completed');
+    return stored;
+  }
+
+  /** A database that can't be written for a moment (locked, full) must not cost a job its result. */
+  async function persist(store: () => Promise<boolean>, entry: Active): Promise<boolean> {
+    for (let pause = 200; ; pause = Math.min(10_000, pause * 2)) {
+      try {
+        return await store();
+      } catch (error) {
+        if (!isPlatformError(error) || entry.leave.signal.aborted) throw error;
+        parts.log.error({ err: error, job: entry.job.id }, "a job's end can't be stored yet; trying again");
+        await sleep(pause, entry.leave.signal);
+      }
+    }
+  }
+
+  function perform(run: Run, entry: Active, inherited: boolean): Promise<Completion> {
+    const { job, cancel, leave } = entry;
+    const lost = () => leave.abort(new LostJob());
+    const assignment: Assignment = { job, inherited, ends: { cancel: cancel.signal, leave: leave.signal }, lost };
     switch (job.plan.work.kind) {
       case 'script':
-        return runScript(parts, run, job, job.plan.work, signal);
+        return runScript(parts, run, job.plan.work, assignment);
       case 'image':
-        return runImage(parts, run, job, job.plan.work, signal);
+        return runImage(parts, run, job.plan.work, assignment);
       case 'deploy':
-        return runDeploy(parts, run, job, job.plan.work, cancel, stopping);
+        return runDeploy(parts, run, job, job.plan.work, cancel.signal, leave.signal);
+    }
+  }
+
+  async function heed(runId: string): Promise<void> {
+    const mine = [...active.values()].filter(({ job }) => job.runId === runId);
+    if (mine.length === 0) return;
+    const view = await runs.view(runId);
+    for (const { job, cancel } of mine) {
+      const asked = view?.jobs.find((other) => other.id === job.id)?.cancel ?? view?.run.cancel ?? null;
+      if (asked === null || (asked.by !== 'person' && job.plan.work.kind === 'deploy')) continue;
+      cancel.abort(new Error(asked.reason));
     }
   }
 
   return {
     pump: claiming.ask,
-    cancel(runId, reason) {
-      for (const { job, abort } of active.values()) if (job.runId === runId) abort.abort(new Error(reason));
+    inherit(jobs) {
+      for (const job of jobs) launch(job, true);
     },
-    async stopped() {
+    heed,
+    runs: () => new Set([...active.values()].map(({ job }) => job.runId)),
+    lose() {
+      for (const { leave } of active.values()) leave.abort(new LostJob());
+    },
+    async stop(graceMs) {
+      stopping.abort();
+      if (timer) clearTimeout(timer);
       await claiming.settled();
-      await Promise.allSettled(active.keys());
+      const grace = new AbortController();
+      const over = Promise.allSettled(active.keys()).then(() => grace.abort());
+      if (active.size > 0) await sleep(graceMs, grace.signal);
+      for (const { leave } of active.values()) leave.abort(new Error('The server stops.'));
+      await over;
     },
   };
 }

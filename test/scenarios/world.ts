@@ -48,6 +48,11 @@ export interface ScenarioOptions {
   readonly executorFailure?: PlatformError;
   /** A database of an earlier server. */
   readonly database?: string;
+  readonly worker?: string;
+  /** What the platform spoiled is tried again, after its pauses. */
+  readonly repeatsItself?: boolean;
+  /** Why no job may begin. */
+  readonly shortage?: string;
 }
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -82,7 +87,14 @@ export async function scenario(options: ScenarioOptions) {
     },
     clock,
     log: { info() {}, warn() {}, error() {} },
-    limits: { jobs: options.jobs ?? 4, worker: 'test', secrets: [] },
+    limits: {
+      jobs: options.jobs ?? 4,
+      worker: options.worker ?? 'test',
+      secrets: [],
+      cancelSuperseded: true,
+      repeatsItself: options.repeatsItself ?? false,
+    },
+    shortage: async () => options.shortage ?? null,
     runUrl: (run) => `https://slipway.example/runs/${run.id}`,
   });
   let open = true;
@@ -93,7 +105,7 @@ export async function scenario(options: ScenarioOptions) {
     await store.close();
   }
   cleanups.push(close);
-  await engine.start();
+  await engine.start({ alone: true });
 
   return {
     engine,
