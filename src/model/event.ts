@@ -32,6 +32,11 @@ interface TriggerBase {
   readonly actor: string;
   /** First line of the commit's message, or the pull request's title. Data, never code. */
   readonly title: string;
+  /**
+   * When it happened by GitHub's clock, milliseconds since the epoch in whole seconds; missing where GitHub doesn't
+   * say. Deliveries arrive in any order: of two commits of one pull request this tells which is the newer.
+   */
+  readonly at?: number;
 }
 
 export interface PushTrigger extends TriggerBase {
@@ -106,6 +111,8 @@ export interface PullRequestClosed {
   readonly kind: 'pull_request_closed';
   readonly repository: Repository;
   readonly number: number;
+  /** When, as `at` of a trigger: it may have been opened again, and pushed to, since. */
+  readonly at?: number;
 }
 
 export interface InstallationEvent {

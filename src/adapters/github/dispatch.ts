@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Probot } from 'probot';
 import { ZodError } from 'zod';
 import type { Intake } from '#src/engine/ports.ts';
+import { repeat } from '#src/engine/repeat.ts';
 import type { Delivery, DeliveryStore } from '#src/engine/store.ts';
 import type { Event } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
@@ -15,15 +17,17 @@ export interface DispatcherOptions {
   /** The commit that a ref names now, or null: for tags whose payload doesn't say. */
   readonly resolve: (repository: Repository, ref: string) => Promise<string | null>;
   readonly logger: Logger;
+  /** An installation gained or lost repositories. */
+  readonly onInstallation?: () => void;
   /** Milliseconds before the next try, by number of failed ones; after the last the delivery is given up. */
   readonly retryMs?: readonly number[];
 }
 
 export interface Dispatcher {
-  /** Something new may be stored. Call it at start and after each stored delivery. */
-  wake(): void;
-  /** Takes nothing new and waits for what is under way. */
-  close(): Promise<void>;
+  /** Something new may be stored. Call it at start and after each stored delivery; it costs nothing. */
+  readonly wake: () => void;
+  /** Takes nothing new and waits for what is under way, at most so long. What isn't finished stays to be done. */
+  close(deadlineMs?: number): Promise<void>;
 }
 
 /** Deliveries of different repositories are handled side by side, this many at most. */
@@ -31,6 +35,7 @@ const lanes = 8;
 const batch = 64;
 const stormMs = 20;
 const giveUpMs = 5 * 60_000;
+const closeMs = 10_000;
 
 /** About two hours in all: long enough for an outage of GitHub or of a disk. */
 const defaultRetryMs = [1, 2, 4, 8, 16, 32, 64, 128, 256, ...Array.from({ length: 12 }, () => 600)].map(
@@ -43,85 +48,80 @@ const defaultRetryMs = [1, 2, 4, 8, 16, 32, 64, 128, 256, ...Array.from({ length
  */
 export async function openDispatcher(options: DispatcherOptions): Promise<Dispatcher> {
   const retryMs = options.retryMs ?? defaultRetryMs;
-  const results = new Map<string, string>();
-  /** What is under way, by GUID, and the end of each lane's queue. */
-  const busy = new Map<string, Promise<void>>();
-  const tails = new Map<string, Promise<void>>();
-  const failed = new Map<string, { readonly times: number; readonly notBefore: number }>();
-  /** Finished while the store was being asked: its answer may still hold them. */
-  const justFinished = new Set<string>();
-  const slots = createSlots(lanes);
   const probot = await options.github.probot.ready();
-  for (const name of handledEvents) {
-    probot.on(name, async (context) => {
-      results.set(context.id, await handle(context.name, context.payload));
-    });
-  }
+  const { handlers, busy, justFinished, tails, left } = deskOf(probot);
+  const failed = new Map<string, { readonly times: number; readonly notBefore: number }>();
+  const slots = createSlots(lanes);
   const closing = new AbortController();
-  let looking: Promise<void> | null = null;
-  let again = false;
+  const looking = repeat(look);
+  /** What this dispatcher began. */
+  const own = new Map<string, Promise<void>>();
   let more = false;
   let alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | null = null;
+  // What a dispatcher before this one still works on, or put back, is looked at again when that has ended.
+  for (const work of left.splice(0)) void work.then(wake);
 
   return {
     wake,
-    async close() {
+    async close(deadlineMs = closeMs) {
       closing.abort();
-      await looking;
-      await Promise.all(busy.values());
+      if (alarm) clearTimeout(alarm.timer);
+      const all = looking.settled().then(() => Promise.all(own.values()));
+      left.push(...own.values());
+      await Promise.race([all, sleep(deadlineMs, undefined, { ref: false })]);
     },
   };
 
   function wake(): void {
-    if (closing.signal.aborted) return;
-    again = true;
-    looking ??= look().finally(() => {
-      looking = null;
-    });
+    if (!closing.signal.aborted) looking.ask();
   }
 
   /** Puts everything that is pending and due on its lane. */
   async function look(): Promise<void> {
-    while (again && !closing.signal.aborted) {
-      again = false;
-      try {
-        await takeBatch();
-        // In a storm each delivery would ask the store again, which then has less time for storing.
-        if (busy.size > 0) await sleep(stormMs, undefined, { ref: false });
-      } catch (error) {
-        options.logger.error({ err: error }, 'Stored deliveries could not be read; trying again in 5 s.');
-        wakeIn(5_000);
-      }
+    if (closing.signal.aborted) return;
+    try {
+      await takeBatch();
+      // In a storm each delivery would ask the store again, which then has less time for storing.
+      if (busy.size > 0) await sleep(stormMs, undefined, { ref: false, signal: closing.signal }).catch(() => undefined);
+    } catch (error) {
+      options.logger.error({ err: error }, 'Stored deliveries could not be read; trying again in 5 s.');
+      wakeIn(5_000);
     }
   }
 
   async function takeBatch(): Promise<void> {
-    if (busy.size >= batch / 2) {
+    if (own.size >= batch / 2) {
       more = true;
       return;
     }
     const limit = batch + busy.size + failed.size;
     justFinished.clear();
     const pending = await options.store.pending(limit);
+    if (closing.signal.aborted) return;
     more = pending.length >= limit;
     const now = Date.now();
+    /** Lanes in which the dispatcher before this one still has something: what came later waits for it. */
+    const blocked = new Set<string>();
     for (const delivery of pending) {
       const { guid } = delivery;
       const wait = (failed.get(guid)?.notBefore ?? 0) - now;
       if (wait > 0) wakeIn(wait);
-      if (busy.has(guid) || justFinished.has(guid) || wait > 0) continue;
+      if (own.has(guid) || justFinished.has(guid) || wait > 0) continue;
       const { payload, lane } = parse(delivery);
-      const before = tails.get(lane) ?? Promise.resolve();
-      const work = before
+      if (busy.has(guid)) blocked.add(lane);
+      if (blocked.has(lane)) continue;
+      const ahead = tails.get(lane) ?? Promise.resolve();
+      const work = ahead
         .then(() => slots(() => attempt(delivery, payload)))
         .then(() => {
-          if (!failed.has(guid)) justFinished.add(guid);
           busy.delete(guid);
+          own.delete(guid);
           if (tails.get(lane) === work) tails.delete(lane);
-          if (more && busy.size < batch / 2) wake();
+          if (more && own.size < batch / 2) wake();
         });
       tails.set(lane, work);
-      busy.set(guid, work);
+      busy.add(guid);
+      own.set(guid, work);
     }
   }
 
@@ -131,26 +131,32 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     const { guid, event } = delivery;
     try {
       const result = await within(giveUpMs, receive(guid, event, payload));
-      await options.store.finish(guid, result, Date.now());
-      failed.delete(guid);
+      await finish(guid, result);
     } catch (error) {
       await retryLater(delivery, causeOf(error));
     } finally {
-      results.delete(guid);
+      handlers.delete(guid);
     }
   }
 
   async function receive(guid: string, event: string, payload: unknown): Promise<string> {
     if (payload === undefined) return 'Ignored: the body is no JSON object.';
     if (!isHandled(event)) return handle(event, payload);
+    let result = 'Ignored: no handler took it.';
+    handlers.set(guid, async () => {
+      result = await handle(event, payload);
+    });
     await probot.receive({ id: guid, name: event, payload } as Parameters<typeof probot.receive>[0]);
-    return results.get(guid) ?? 'Ignored: no handler took it.';
+    return result;
   }
 
   async function handle(name: string, payload: unknown): Promise<string> {
     const understood = understand(name, payload, options.github.appId);
     const event = understood.kind === 'tag_to_resolve' ? await resolveTag(understood) : understood;
-    return event.kind === 'ignored' ? `Ignored: ${event.reason}` : options.intake(event);
+    if (event.kind === 'ignored') return `Ignored: ${event.reason}`;
+    const result = await options.intake(event);
+    if (event.kind === 'installation') options.onInstallation?.();
+    return result;
   }
 
   async function resolveTag({ repository, trigger }: TagToResolve): Promise<Event> {
@@ -172,16 +178,22 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     const why = error instanceof Error ? error.message : String(error);
     const result = error instanceof ZodError ? `Ignored: the payload is not as documented: ${why}` : `Failed: ${why}`;
     try {
-      await options.store.finish(guid, result, Date.now());
-      failed.delete(guid);
+      await finish(guid, result);
     } catch {
       failed.set(guid, { times, notBefore: Date.now() + 5_000 });
       wakeIn(5_000);
     }
   }
 
+  async function finish(guid: string, result: string): Promise<void> {
+    await options.store.finish(guid, result, Date.now());
+    failed.delete(guid);
+    justFinished.add(guid);
+  }
+
   /** Wakes at this time, unless it wakes earlier anyway. */
   function wakeIn(ms: number): void {
+    if (closing.signal.aborted) return;
     const at = Date.now() + ms;
     if (alarm && alarm.at <= at) return;
     if (alarm) clearTimeout(alarm.timer);
@@ -192,6 +204,32 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     timer.unref();
     alarm = { at, timer };
   }
+}
+
+/** What all dispatchers of one process share, so that one that follows another handles nothing at the same time. */
+interface Desk {
+  /** What to do with a delivery that Probot was given, by GUID. */
+  readonly handlers: Map<string, () => Promise<void>>;
+  /** GUIDs of what is under way. */
+  readonly busy: Set<string>;
+  /** Finished while the store was being asked: its answer may still hold them. */
+  readonly justFinished: Set<string>;
+  /** The end of each lane's queue. */
+  readonly tails: Map<string, Promise<void>>;
+  /** What dispatchers that were closed still work on. */
+  readonly left: Promise<void>[];
+}
+
+const desks = new WeakMap<Probot, Desk>();
+
+function deskOf(probot: Probot): Desk {
+  const known = desks.get(probot);
+  if (known) return known;
+  const desk: Desk = { handlers: new Map(), busy: new Set(), justFinished: new Set(), tails: new Map(), left: [] };
+  desks.set(probot, desk);
+  // Probot forgets no handler: one for each event, which serves every dispatcher.
+  for (const name of handledEvents) probot.on(name, async (context) => desk.handlers.get(context.id)?.());
+  return desk;
 }
 
 /** Runs at most `limit` tasks at once. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Event, TagTrigger } from '#src/model/event.ts';
+import type { Event, PullRequestTrigger, TagTrigger } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 
 /** A pushed tag whose payload doesn't tell the commit behind it: `refs/tags/x` must be resolved first. */
@@ -39,6 +39,23 @@ export function isHandled(name: string): name is keyof typeof handlers {
   return Object.hasOwn(handlers, name);
 }
 
+const pullRequestActions: readonly string[] = ['opened', 'synchronize', 'reopened', 'ready_for_review'];
+
+/** Actions of events that have them; of all others, every delivery may be of use. */
+const usedActions: Readonly<Record<string, readonly string[]>> = {
+  pull_request: [...pullRequestActions, 'closed'],
+  merge_group: ['checks_requested'],
+  check_run: ['rerequested', 'requested_action'],
+  check_suite: ['rerequested'],
+  issue_comment: ['created'],
+  ping: [],
+};
+
+/** False if a delivery of this event and action would be ignored whatever it says. */
+export function isOfUse(event: string, action: string | null): boolean {
+  return isHandled(event) && (usedActions[event]?.includes(action ?? '') ?? true);
+}
+
 /** Prefix of the external id of a check run that speaks for a whole run, not for one job. */
 export const runPrefix = 'run:';
 
@@ -54,6 +71,8 @@ const base = z.object({
     default_branch: z.string(),
     private: z.boolean(),
     clone_url: z.string(),
+    // Seconds in a push, text elsewhere.
+    pushed_at: z.union([z.number(), z.string()]).nullish().catch(null),
   }),
   installation: z.object({ id }).nullish(),
   sender: account,
@@ -78,7 +97,7 @@ function onPush(raw: unknown): Understood {
   if (payload.deleted || /^0+$/.test(payload.after)) return ignored(`${payload.ref} was deleted.`);
   if (payload.ref.startsWith(mergeQueue)) return ignored('A merge queue is built by its merge_group event.');
   if (payload.before === payload.after) return ignored(`The push left ${payload.ref} where it was.`);
-  const common = { ref: payload.ref, actor: payload.sender.login };
+  const common = { ref: payload.ref, actor: payload.sender.login, ...timeOf(payload.repository.pushed_at) };
   const repository = repositoryOf(payload);
   if (payload.ref.startsWith('refs/tags/')) {
     const trigger = { ...common, kind: 'tag' as const, tag: name, title: commit ? firstLine(commit.message) : name };
@@ -95,17 +114,14 @@ function onPush(raw: unknown): Understood {
   };
 }
 
-const pullRequest = base.extend({
-  action: z.string(),
+const pull = z.object({
   number: id,
-  pull_request: z.object({
-    title: z.string(),
-    head: z.object({ ref: z.string(), sha, repo: z.object({ id }).nullable() }),
-    base: z.object({ ref: z.string(), repo: z.object({ id }) }),
-  }),
+  title: z.string(),
+  updated_at: z.string().nullish().catch(null),
+  head: z.object({ ref: z.string(), sha, repo: z.object({ id }).nullish() }),
+  base: z.object({ ref: z.string(), repo: z.object({ id }) }),
 });
-
-const pullRequestActions: readonly string[] = ['opened', 'synchronize', 'reopened', 'ready_for_review'];
+const pullRequest = base.extend({ action: z.string(), number: id, pull_request: pull.omit({ number: true }) });
 
 function onPullRequest(raw: unknown): Understood {
   const action = actionOf(raw);
@@ -114,24 +130,26 @@ function onPullRequest(raw: unknown): Understood {
   }
   const payload = pullRequest.parse(raw);
   const repository = repositoryOf(payload);
-  const { head, base: target, title } = payload.pull_request;
-  if (action === 'closed') return { kind: 'pull_request_closed', repository, number: payload.number };
+  const { number, pull_request: it, sender } = payload;
+  if (action === 'closed') return { kind: 'pull_request_closed', repository, number, ...timeOf(it.updated_at) };
+  return { kind: 'trigger', repository, trigger: pullRequestTrigger({ ...it, number }, sender.login) };
+}
+
+/** What the head of a pull request, as GitHub shows it, is to be built for. */
+export function pullRequestTrigger(it: z.infer<typeof pull>, actor: string): PullRequestTrigger {
   return {
-    kind: 'trigger',
-    repository,
-    trigger: {
-      kind: 'pull_request',
-      number: payload.number,
-      sha: head.sha,
-      // The head of a fork can be fetched from the base repository, and only from there if the fork is private.
-      ref: `refs/pull/${payload.number}/head`,
-      branch: head.ref,
-      base: target.ref,
-      // A fork that was deleted is null: still a stranger's commit.
-      fork: head.repo === null || head.repo.id !== target.repo.id,
-      actor: payload.sender.login,
-      title: firstLine(title),
-    },
+    kind: 'pull_request',
+    number: it.number,
+    sha: it.head.sha,
+    // The head of a fork can be fetched from the base repository, and only from there if the fork is private.
+    ref: `refs/pull/${it.number}/head`,
+    branch: it.head.ref,
+    base: it.base.ref,
+    // A fork that was deleted is null: still a stranger's commit.
+    fork: it.head.repo?.id !== it.base.repo.id,
+    actor,
+    title: firstLine(it.title),
+    ...timeOf(it.updated_at),
   };
 }
 
@@ -265,19 +283,29 @@ function actionOf(raw: unknown): string {
   return z.object({ action: z.string() }).parse(raw).action;
 }
 
-function firstLine(text: string): string {
+/** Seconds since the epoch or ISO 8601, as `at`; nothing where GitHub doesn't say. */
+export function timeOf(time: number | string | null | undefined): { readonly at?: number } {
+  const at = typeof time === 'number' ? time * 1000 : Date.parse(time ?? '');
+  return Number.isNaN(at) ? {} : { at };
+}
+
+export function firstLine(text: string): string {
   return text.split(/\r?\n/, 1)[0] ?? '';
 }
 
 function repositoryOf(payload: z.infer<typeof base>): Repository {
-  const { repository, installation: it } = payload;
+  return repositoryAs(payload.repository, payload.installation?.id ?? 0);
+}
+
+/** A repository as GitHub shows it, in our words. */
+export function repositoryAs(shown: z.infer<typeof base>['repository'], installationId: number): Repository {
   return {
-    id: repository.id,
-    owner: repository.owner.login ?? repository.owner.name ?? '',
-    name: repository.name,
-    defaultBranch: repository.default_branch,
-    private: repository.private,
-    cloneUrl: repository.clone_url,
-    installationId: it?.id ?? 0,
+    id: shown.id,
+    owner: shown.owner.login ?? shown.owner.name ?? '',
+    name: shown.name,
+    defaultBranch: shown.default_branch,
+    private: shown.private,
+    cloneUrl: shown.clone_url,
+    installationId,
   };
 }

@@ -196,6 +196,42 @@ it('comes back when the store was away', async () => {
   await until(() => store.results.size === 1);
 });
 
+it('follows a dispatcher that still works: nothing is handled twice, and the order is kept', async () => {
+  const store = memoryDeliveries();
+  const github = await openTestGitHub();
+  const seen: string[] = [];
+  let release: () => void = () => undefined;
+  const slow = new Promise<void>((done) => (release = done));
+  const take = (by: string) => async (event: Event) => {
+    if (event.kind === 'trigger') seen.push(`${by} ${event.trigger.title}`);
+    if (by === 'first') await slow;
+    return 'done';
+  };
+  const titled = (title: string) => ({ ...push, head_commit: { id: '1'.repeat(40), message: title } });
+  store.add('g1', 'push', titled('one'));
+  store.add('g2', 'push', titled('two'));
+  const first = await dispatcher(store, take('first'), { github });
+  await until(() => seen.length === 1);
+  await first.close(1);
+  const second = await dispatcher(store, take('second'), { github });
+  store.add('g3', 'push', titled('three'));
+  second.wake();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(seen).toEqual(['first one']);
+  release();
+  await until(() => store.results.size === 3);
+  expect(seen).toEqual(['first one', 'second two', 'second three']);
+});
+
+it('tells when an installation changed', async () => {
+  const store = memoryDeliveries();
+  store.add('g', 'installation_repositories', example('installation_repositories', 0));
+  let told = 0;
+  await dispatcher(store, async () => 'done', { onInstallation: () => (told += 1) });
+  await until(() => store.results.size === 1);
+  expect(told).toBe(1);
+});
+
 it('takes nothing new once it is closed', async () => {
   const store = memoryDeliveries();
   const it = await dispatcher(store, async () => 'done');

@@ -55,6 +55,7 @@ describe('pushes', () => {
         ref: 'refs/heads/master',
         actor: 'Codertocat',
         title: 'Initial commit',
+        at: Date.parse('2019-05-15T15:20:57Z'),
       },
     });
   });
