@@ -7,10 +7,14 @@ export interface Button {
   readonly description: string;
 }
 
-export type ButtonIdentifier = 'retry-failed';
+export type ButtonIdentifier = 'retry-failed' | 'cancel';
 
-/** The buttons that a completed job's check run shows: at most 3. */
+/** The buttons that a job's check run shows, GitHub takes 3: to end what isn't completed, to repeat what failed. */
 export function buttonsOf(job: Job): readonly Button[] {
+  if (job.state !== 'completed') {
+    if (job.cancel !== null || job.plan.skip !== null) return [];
+    return [{ identifier: 'cancel', label: 'Cancel run', description: 'Cancels all unfinished jobs of this run' }];
+  }
   const kind = job.outcome?.kind;
   if (kind === 'failure' || kind === 'timed_out' || kind === 'broken' || kind === 'cancelled') {
     return [

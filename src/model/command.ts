@@ -1,6 +1,7 @@
 /** What a person asked for in a comment on a pull request. */
 export type Command =
   | { readonly kind: 'help' }
+  | { readonly kind: 'cancel' }
   | { readonly kind: 'deploy'; readonly environment: string }
   /** One of our commands, written in a way that can't be carried out; `message` says how it is written. */
   | { readonly kind: 'malformed'; readonly message: string };
@@ -18,6 +19,11 @@ const commands = {
     help: "Builds what is missing for this pull request's head commit and rolls it out to the environment.",
     who: 'people with write permission',
   },
+  cancel: {
+    usage: '/cancel',
+    help: "Cancels the unfinished runs of this pull request's head commit. A deployment under way goes back.",
+    who: 'people with write permission',
+  },
   help: { usage: '/help', help: 'Lists the commands.', who: 'everybody' },
 } as const satisfies Record<string, CommandHelp>;
 
@@ -30,6 +36,7 @@ export function parseCommand(body: string): Command | null {
     const [name, ...args] = words;
     if (name === '/help') return { kind: 'help' };
     if (name === '/deploy') return parseDeploy(args);
+    if (name === '/cancel') return parseCancel(args);
   }
   return null;
 }
@@ -46,6 +53,13 @@ function parseDeploy(args: readonly string[]): Command {
     };
   }
   return { kind: 'deploy', environment };
+}
+
+function parseCancel(args: readonly string[]): Command {
+  if (args.length === 0) return { kind: 'cancel' };
+  const message =
+    "`/cancel` cancels all unfinished runs of this pull request's head; write it alone on a line: `/cancel`.";
+  return { kind: 'malformed', message };
 }
 
 /** The words of each line that people see and that is neither quoted nor code. */

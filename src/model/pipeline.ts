@@ -21,8 +21,8 @@ export interface ConcurrencySpec {
   readonly group: string;
   /** True: a newer one cancels the one that runs. */
   readonly cancelInProgress: boolean;
-  /** What waits: only the newest (older ones that wait are cancelled), or all, in order. */
-  readonly queue: 'newest' | 'all';
+  /** GitHub's words. What waits: only the newest (an older one that waits is cancelled), or all, in order. */
+  readonly queue: 'single' | 'max';
 }
 
 export type JobSpec = ScriptJobSpec | ImageJobSpec;

@@ -8,9 +8,10 @@ export interface Plan {
 
 /** As ConcurrencySpec, filled in. */
 export interface Concurrency {
+  /** In small letters: capital ones make no difference. */
   readonly group: string;
   readonly cancelInProgress: boolean;
-  readonly queue: 'newest' | 'all';
+  readonly queue: 'single' | 'max';
 }
 
 export interface PlannedJob {

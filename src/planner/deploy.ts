@@ -62,6 +62,10 @@ export function deployJobs(
       skip: skipped ? `The job "${skipped.key}" doesn't build its image: ${skipped.skip}` : null,
       continueOnError: false,
       timeoutMinutes: environment.timeoutMinutes,
+      // Never repeated by itself, and its environment has a queue of its own.
+      retries: 0,
+      concurrency: null,
+      priority: 2,
       work: {
         kind: 'deploy',
         environment: environment.name,

@@ -1,9 +1,11 @@
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
+import type { Trigger } from '#src/model/event.ts';
 import { quote, settle } from '#src/model/expression.ts';
 import { expandMatrix, type Instance } from '#src/model/matrix.ts';
 import type { BuildSpec, JobSpec, Scalar, ScriptJobSpec } from '#src/model/pipeline.ts';
 import type { ImageWork, PlannedJob, ScriptWork } from '#src/model/plan.ts';
 import { fillTemplate } from '#src/model/template.ts';
+import { concurrencyOf } from './concurrency.ts';
 
 type Contexts = { readonly event: Value; readonly matrix: Readonly<Record<string, Scalar>> };
 
@@ -15,6 +17,7 @@ const MAX_KEY = 200;
  */
 export function planInstances(
   specs: readonly JobSpec[],
+  trigger: Trigger,
   event: Value,
   tags: readonly string[],
   reserved: readonly string[],
@@ -40,6 +43,9 @@ export function planInstances(
     matrix: contexts.matrix,
     continueOnError: spec.continueOnError,
     timeoutMinutes: spec.timeoutMinutes,
+    retries: spec.retries,
+    concurrency: within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger)),
+    priority: 0,
     work: spec.kind === 'script' ? scriptWork(spec, contexts) : imageWork(spec.id, spec.build, contexts, tags),
   }));
 }

@@ -5,8 +5,10 @@ import { expandMatrix } from '#src/model/matrix.ts';
 import type { Pipeline } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
+import { refuseOwnGroup, runConcurrency } from './concurrency.ts';
 import { chooseForDeploy, deployJobs, findEnvironment, matchingEnvironments } from './deploy.ts';
 import { planInstances } from './instances.ts';
+import { withPriorities } from './priority.ts';
 import { skipRequest } from './skip-ci.ts';
 import { imageTags } from './tags.ts';
 
@@ -45,7 +47,9 @@ export function plan(pipeline: Pipeline, trigger: Trigger, repository: Repositor
     const jobs = planJobs(pipeline, trigger, repository, options);
     const size = jobs.reduce((sum, job) => sum + JSON.stringify(job.work).length, 0);
     if (size > MAX_CHARACTERS) return { kind: 'refused', message: tooLarge(`${size} characters`, MAX_CHARACTERS) };
-    return { kind: 'plan', plan: { jobs } };
+    const concurrency = runConcurrency(pipeline.concurrency, eventContext(trigger, repository), trigger);
+    refuseOwnGroup(concurrency, jobs);
+    return { kind: 'plan', plan: { jobs, concurrency } };
   } catch (error) {
     if (error instanceof EvaluationError) return { kind: 'refused', message: error.message };
     throw error;
@@ -63,12 +67,13 @@ function planJobs(
   const tags = imageTags(trigger, environments.length > 0);
   const all = planInstances(
     pipeline.jobs,
+    trigger,
     event,
     tags,
     environments.map((environment) => environment.name),
   );
   const jobs = trigger.kind === 'deploy' ? chooseForDeploy(all, environments, options.done) : all;
-  const planned = [...jobs, ...deployJobs(environments, all, jobs, event)];
+  const planned = withPriorities([...jobs, ...deployJobs(environments, all, jobs, event)]);
   const request = trigger.kind === 'tag' || trigger.kind === 'deploy' ? null : skipRequest(options.message);
   if (request === null) return planned;
   const reason = `The commit's message asks for it: ${request}.`;

@@ -59,9 +59,12 @@ export const dockerfile: Detector = {
       matrix,
       continueOnError,
       timeoutMinutes,
+      retries,
+      concurrency,
       at,
     } = commands('image', 'Dockerfile', '', []);
     const build = { context: '.', dockerfile: 'Dockerfile', image: null, target: null, args: {} };
-    return [{ kind: 'image', id, name, needs, if: condition, matrix, continueOnError, timeoutMinutes, at, build }];
+    const base = { id, name, needs, if: condition, matrix, continueOnError, timeoutMinutes, retries, concurrency, at };
+    return [{ ...base, kind: 'image', build }];
   },
 };

@@ -27,6 +27,8 @@ export function commands(id: string, file: string, image: string, run: readonly 
     matrix: null,
     continueOnError: false,
     timeoutMinutes: 60,
+    retries: 0,
+    concurrency: null,
     at: { file, line: 1, column: 1 },
     image,
     steps: run.map((script) => ({ name: script, script })),

@@ -28,5 +28,8 @@ export function detect(paths: readonly string[], contents: ReadonlyMap<string, s
   const jobs = detectors.flatMap((detector) => detector.find(look));
   const [first] = jobs;
   if (first === undefined) return { kind: 'nothing' };
-  return { kind: 'pipeline', pipeline: { dialect: 'detected', file: first.at.file, jobs, environments: [] } };
+  return {
+    kind: 'pipeline',
+    pipeline: { dialect: 'detected', file: first.at.file, jobs, environments: [], concurrency: null },
+  };
 }

@@ -5,6 +5,7 @@ import type { Compiled } from '../dialect.ts';
 import { suggestion } from '../suggest.ts';
 import { type Path, readYaml } from '../yaml.ts';
 import { type Problem, problemsOf } from '../zod-problems.ts';
+import { checkOwnGroups, compileConcurrency } from './concurrency.ts';
 import { checkNeeds } from './needs.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileJob } from './job.ts';
@@ -36,7 +37,8 @@ export function compileNative(file: string, text: string): Compiled {
     );
     return { kind: 'invalid', diagnostics: report.diagnostics };
   }
-  checkShape(report, [], value, fileSchema, 'file', ['jobs', 'environments']);
+  const top = checkShape(report, [], value, fileSchema, 'file', ['jobs', 'environments']);
+  const concurrency = compileConcurrency(report, ['concurrency'], top?.concurrency, ['event'], null);
   const rawJobs = isMap(value['jobs']) ? value['jobs'] : {};
   const rawEnvironments = isMap(value['environments']) ? value['environments'] : {};
   if (isMap(value['jobs']) && Object.keys(rawJobs).length === 0) {
@@ -64,6 +66,7 @@ export function compileNative(file: string, text: string): Compiled {
     return spec ? [spec] : [];
   });
   checkNeeds(report, rawJobs);
+  checkOwnGroups(report, concurrency, jobs);
   const environments = Object.keys(rawEnvironments).flatMap((name): EnvironmentSpec[] => {
     const path = ['environments', name];
     const parts = checkShape(report, path, rawEnvironments[name], environment, 'environment', []);
@@ -80,7 +83,7 @@ export function compileNative(file: string, text: string): Compiled {
   });
   const diagnostics = inOrder(report.diagnostics);
   if (hasErrors(diagnostics)) return { kind: 'invalid', diagnostics };
-  return { kind: 'pipeline', pipeline: { dialect: 'native', file, jobs, environments }, diagnostics };
+  return { kind: 'pipeline', pipeline: { dialect: 'native', file, jobs, environments, concurrency }, diagnostics };
 }
 
 function inOrder(all: readonly Diagnostic[]): readonly Diagnostic[] {
@@ -167,6 +170,7 @@ function tell(report: Report, problem: Problem, level: Level, depth: number, key
 
 /** Keys of the maps inside a job or environment. */
 function siblings(path: Path, level: Level): readonly string[] {
+  if (path.at(-1) === 'concurrency') return ['group', 'cancel-in-progress', 'queue'];
   if (level === 'environment') {
     return path[2] === 'on'
       ? ['branch', 'tag']

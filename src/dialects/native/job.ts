@@ -2,6 +2,7 @@ import type { ImageJobSpec, JobSpec, Scalar, ScriptJobSpec, ServiceSpec, StepSpe
 import { list } from '../suggest.ts';
 import type { Path } from '../yaml.ts';
 import { compileBuild } from './build.ts';
+import { compileConcurrency } from './concurrency.ts';
 import { checkCondition, checkTemplate, type Scope } from './expressions.ts';
 import { compileMatrix } from './matrix.ts';
 import { type Report, show } from './report.ts';
@@ -51,6 +52,8 @@ export function compileJob(
     matrix,
     continueOnError: raw['continue-on-error'] ?? false,
     timeoutMinutes: minutesOf(report, [...path, 'timeout'], raw.timeout, 60),
+    retries: raw.retry ?? 0,
+    concurrency: compileConcurrency(report, [...path, 'concurrency'], raw.concurrency, ['event', 'matrix'], scope),
     at: yaml.atKey(path),
   };
   if (raw.name !== undefined) checkTemplate(report, [...path, 'name'], raw.name, ['matrix'], scope);

@@ -97,6 +97,23 @@ const build = z.strictObject({
   args: variables.optional().describe('Build arguments (`ARG`). They are visible in the image: no place for secrets.'),
 });
 
+const concurrency = z.union([
+  shortText.describe('The group: `deploy-${{ event.branch }}`.'),
+  z.strictObject({
+    group: shortText.describe('The group: `deploy-${{ event.branch }}`. Capital letters make no difference.'),
+    'cancel-in-progress': z
+      .boolean()
+      .optional()
+      .describe(
+        'True: a newer one cancels the one that runs. A deployment under way is never cancelled. Default: false.',
+      ),
+    queue: z
+      .enum(['single', 'max'])
+      .optional()
+      .describe('What waits: only the newest (`single`, the default), or all in the order in which they came (`max`).'),
+  }),
+]);
+
 export const job = z
   .strictObject({
     name: shortText
@@ -129,6 +146,17 @@ export const job = z
     timeout: duration
       .optional()
       .describe('How long the job may take: `90s`, `10m`, `1h30m`, or a number of minutes. Default 60m, at most 6h.'),
+    retry: z
+      .int('must be a whole number')
+      .min(0, 'must be from 0 to 5')
+      .max(5, 'must be from 0 to 5')
+      .optional()
+      .describe('How often the job starts over by itself if it fails or takes too long: 0 to 5. Default 0.'),
+    concurrency: concurrency
+      .optional()
+      .describe(
+        'Of the jobs with this group in the repository, one runs at a time. May use `${{ event... }}` and `${{ matrix... }}`.',
+      ),
     'continue-on-error': z.boolean().optional().describe("True: the run doesn't fail if this job does."),
     artifacts: oneOrMore(text).optional().describe('Files handed to the jobs that need this one, as globs: `dist/**`.'),
     reports: z
@@ -178,8 +206,12 @@ export const environment = z
 export const file = z.strictObject({
   jobs: z.record(jobId, job).describe('What runs, by id.'),
   environments: z.record(environmentName, environment).optional().describe('Where images are rolled out, by name.'),
+  concurrency: concurrency
+    .optional()
+    .describe('Of the runs with this group in the repository, one goes on at a time. May use `${{ event... }}`.'),
 });
 
+export type RawConcurrency = z.infer<typeof concurrency>;
 export type RawJob = z.infer<typeof job>;
 export type RawEnvironment = z.infer<typeof environment>;
 

@@ -1,7 +1,7 @@
 /** Keys that belong to the format and that this version doesn't do yet. */
 export const LATER: Readonly<Record<'file' | 'job' | 'environment', readonly string[]>> = {
   file: ['secrets', 'cache', 'previews'],
-  job: ['cache', 'secrets', 'outputs', 'retry'],
+  job: ['cache', 'secrets', 'outputs'],
   environment: ['after', 'approvals', 'steps', 'windows', 'secrets', 'preview'],
 };
 
@@ -12,6 +12,7 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
     env: 'Variables belong to a job: put "env" there.',
     image: 'The image belongs to a job: put "image" there.',
     services: 'Services belong to a job: put "services" there.',
+    retry: 'Retries belong to a job: put "retry" there.',
     matrix: 'A matrix belongs to a job: put "matrix" there.',
     stages: 'The order of jobs follows from their "needs".',
     steps: 'Steps belong to a job: jobs: { test: { image: ..., run: [...] } }.',
@@ -33,6 +34,9 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
     depends_on: 'Jobs to wait for are in "needs".',
     stage: 'The order of jobs follows from their "needs".',
     allow_failure: 'Write continue-on-error: true.',
+    retries: 'Write retry: 2.',
+    'cancel-in-progress': 'Write concurrency: { group: NAME, cancel-in-progress: true }.',
+    resource_group: 'Write concurrency: { group: NAME, queue: max }.',
     uses: 'Actions can\'t be used in slipway.yml; write the commands in "run".',
     when: 'A condition is in "if".',
     only: 'A condition is in "if", as in if: event.branch == \'main\'.',

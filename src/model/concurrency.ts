@@ -1,0 +1,52 @@
+import type { Concurrency } from './plan.ts';
+
+/** Who waits for a concurrency group or has it, in a line ordered by `seq`. */
+export interface Entry {
+  /** `run:ID` or `job:ID`. */
+  readonly holder: string;
+  readonly runId: string;
+  readonly holds: boolean;
+  /** Order of arrival: smaller came first. */
+  readonly seq: number;
+}
+
+export interface Settled {
+  /** Whose end is to be asked for, each with the sentence why. Asking again does no harm. */
+  readonly cancel: readonly { readonly holder: string; readonly reason: string }[];
+  readonly goes: boolean;
+  /** What it waits for, a sentence; null if it goes. */
+  readonly note: string | null;
+}
+
+/**
+ * What follows for `me` from the line of the group it stands in, and for those before it. Only who came later cancels,
+ * so the newest always gets its turn; and nobody cancels a job of its own run: those take turns.
+ */
+export function settleGroup(line: readonly Entry[], wanted: Concurrency, me: string): Settled {
+  const own = line.find((entry) => entry.holder === me);
+  if (own === undefined) return { cancel: [], goes: false, note: `Waits for the concurrency group "${wanted.group}".` };
+  if (own.holds) return { cancel: [], goes: true, note: null };
+  const older = line.filter((entry) => entry.seq < own.seq && entry.runId !== own.runId);
+  const ended = older.filter((entry) => (entry.holds ? wanted.cancelInProgress : wanted.queue === 'single'));
+  return {
+    cancel: ended.map(({ holder, holds }) => ({ holder, reason: reasonOf(holds, own, wanted.group) })),
+    goes: false,
+    note: noteOf(line, own, wanted.group),
+  };
+}
+
+function reasonOf(holds: boolean, newer: Entry, group: string): string {
+  const by = `the newer run ${newer.runId}`;
+  return holds
+    ? `Cancelled by ${by} in the concurrency group "${group}" (cancel-in-progress).`
+    : `Cancelled: ${by} took its place in the concurrency group "${group}".`;
+}
+
+function noteOf(line: readonly Entry[], own: Entry, group: string): string {
+  const first = line.find((entry) => entry.holds) ?? line.find((entry) => entry.seq < own.seq);
+  if (first === undefined) return `Waits for the concurrency group "${group}".`;
+  const whom = first.runId === own.runId ? 'another job of this run' : `run ${first.runId}`;
+  const between = line.filter((entry) => entry !== first && !entry.holds && entry.seq < own.seq).length;
+  const others = between === 0 ? '' : ` and ${between} more`;
+  return `Waits for ${whom}${others} in the concurrency group "${group}".`;
+}
