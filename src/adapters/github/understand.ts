@@ -63,17 +63,19 @@ const id = z.number().int();
 const sha = z.string().regex(/^[0-9a-f]{40,64}$/);
 const ref = z.string().startsWith('refs/');
 const account = z.object({ login: z.string(), type: z.string().optional() });
+/** A repository as GitHub shows it, as far as it is used. */
+export const shownRepository = z.object({
+  id,
+  name: z.string(),
+  owner: z.object({ login: z.string().optional(), name: z.string().nullish() }),
+  default_branch: z.string(),
+  private: z.boolean(),
+  clone_url: z.string(),
+  // Seconds in a push, text elsewhere.
+  pushed_at: z.union([z.number(), z.string()]).nullish().catch(null),
+});
 const base = z.object({
-  repository: z.object({
-    id,
-    name: z.string(),
-    owner: z.object({ login: z.string().optional(), name: z.string().nullish() }),
-    default_branch: z.string(),
-    private: z.boolean(),
-    clone_url: z.string(),
-    // Seconds in a push, text elsewhere.
-    pushed_at: z.union([z.number(), z.string()]).nullish().catch(null),
-  }),
+  repository: shownRepository,
   installation: z.object({ id }).nullish(),
   sender: account,
 });
@@ -88,7 +90,7 @@ const push = base.extend({
 });
 
 /** Branches that GitHub makes for a merge queue; their commits arrive as merge_group too. */
-const mergeQueue = 'refs/heads/gh-readonly-queue/';
+export const mergeQueue = 'refs/heads/gh-readonly-queue/';
 
 function onPush(raw: unknown): Understood {
   const payload = push.parse(raw);
@@ -114,14 +116,15 @@ function onPush(raw: unknown): Understood {
   };
 }
 
-const pull = z.object({
+/** A pull request as GitHub shows it, as far as it is used. */
+export const shownPull = z.object({
   number: id,
   title: z.string(),
   updated_at: z.string().nullish().catch(null),
   head: z.object({ ref: z.string(), sha, repo: z.object({ id }).nullish() }),
   base: z.object({ ref: z.string(), repo: z.object({ id }) }),
 });
-const pullRequest = base.extend({ action: z.string(), number: id, pull_request: pull.omit({ number: true }) });
+const pullRequest = base.extend({ action: z.string(), number: id, pull_request: shownPull.omit({ number: true }) });
 
 function onPullRequest(raw: unknown): Understood {
   const action = actionOf(raw);
@@ -136,7 +139,7 @@ function onPullRequest(raw: unknown): Understood {
 }
 
 /** What the head of a pull request, as GitHub shows it, is to be built for. */
-export function pullRequestTrigger(it: z.infer<typeof pull>, actor: string): PullRequestTrigger {
+export function pullRequestTrigger(it: z.infer<typeof shownPull>, actor: string): PullRequestTrigger {
   return {
     kind: 'pull_request',
     number: it.number,
@@ -298,7 +301,7 @@ function repositoryOf(payload: z.infer<typeof base>): Repository {
 }
 
 /** A repository as GitHub shows it, in our words. */
-export function repositoryAs(shown: z.infer<typeof base>['repository'], installationId: number): Repository {
+export function repositoryAs(shown: z.infer<typeof shownRepository>, installationId: number): Repository {
   return {
     id: shown.id,
     owner: shown.owner.login ?? shown.owner.name ?? '',
