@@ -32,6 +32,7 @@ const pausesMs = [250, 1_000];
  */
 export async function ask(client: Client, question: Question, signal: AbortSignal): Promise<Page | null> {
   for (let attempt = 0; ; attempt += 1) {
+    signal.throwIfAborted();
     try {
       return await unlessAborted(signal, send(client, question, signal));
     } catch (error) {
@@ -68,6 +69,8 @@ export function statusOf(error: unknown): number | null {
 
 /** The work's result, or the signal's reason if it is aborted before. */
 export async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  // Nobody hears of what it comes to if the signal is first.
+  work.catch(() => undefined);
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
   const end = () => reject(signal.reason);

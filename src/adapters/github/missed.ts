@@ -112,7 +112,7 @@ async function list(
     for (const it of items) {
       // What succeeded is looked for too: a database that was put back from a copy lacks what came since.
       const failed = it.status_code < 200 || it.status_code >= 400;
-      const ours = before !== null && it.delivered_at >= before.from;
+      const ours = before !== null && it.delivered_at > before.from;
       if (it.delivered_at < oldest || !isOfUse(it.event, it.action ?? null) || !(failed || ours)) continue;
       // Newest first: the id of the newest attempt, the time of the first.
       found.set(it.guid, { ...(found.get(it.guid) ?? it), delivered_at: it.delivered_at });
