@@ -7,6 +7,9 @@ describe('parseCommand', () => {
     ['Looks good.\r\n\r\n/deploy  production \r\n', { kind: 'deploy', environment: 'production' }],
     ['/help', { kind: 'help' }],
     ['/help me', { kind: 'help' }],
+    ['Never mind.\n/cancel ', { kind: 'cancel' }],
+    ['/cancelled', null],
+    ['> /cancel', null],
     ['please /deploy staging', null],
     ['> /deploy production', null],
     ['    /deploy production', null],
@@ -31,7 +34,15 @@ describe('parseCommand', () => {
   });
 });
 
+it('/cancel takes no job yet', () => {
+  expect(parseCommand('/cancel test')).toEqual({
+    kind: 'malformed',
+    message: expect.stringContaining('alone on a line: `/cancel`') as unknown,
+  });
+});
+
 it('helps with each command', () => {
   expect(helpText()).toContain('`/deploy ENVIRONMENT`');
   expect(helpText()).toContain('`/help`');
+  expect(helpText()).toContain('`/cancel`');
 });
