@@ -48,6 +48,12 @@ jobs:
     expect(jobs[3]?.concurrency).toEqual({ group: 'c', cancelInProgress: false, queue: 'max' });
   });
 
+  it('can be for some events only', () => {
+    const file = `concurrency: "\${{ event.kind == 'push' && event.branch || '' }}"\njobs: { a: { image: x, run: y } }`;
+    expect(planOf(file, push('main')).concurrency?.group).toBe('main');
+    expect(planOf(file, pull(false)).concurrency).toBeNull();
+  });
+
   it('are none without a word of them', () => {
     const { concurrency, jobs } = planOf('jobs: { a: { image: x, run: y } }', push('x'));
     expect([concurrency, jobs[0]?.concurrency, jobs[0]?.retries]).toEqual([null, null, 0]);
