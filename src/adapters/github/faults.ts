@@ -3,12 +3,12 @@ import { PlatformError } from '#src/model/outcome.ts';
 /**
  * What a failed request to GitHub asks for. `rate`: it wasn't carried out and may be sent again at `until`
  * (milliseconds since the epoch). `transient`: it may or may not have been carried out. `permanent`: it never will be;
- * `advice` says what to do.
+ * `advice` says what to do, `gone` that what it was about isn't there.
  */
 export type Fault =
   | { readonly kind: 'rate'; readonly until: number }
   | { readonly kind: 'transient' }
-  | { readonly kind: 'permanent'; readonly status: number; readonly advice: string };
+  | { readonly kind: 'permanent'; readonly status: number; readonly advice: string; readonly gone: boolean };
 
 interface RequestFault {
   readonly status: number;
@@ -24,7 +24,10 @@ export function faultOf(error: unknown, now: number): Fault {
   if (until !== null) return { kind: 'rate', until };
   // Octokit gives 500 to connections that fail.
   if (status >= 500 || status === 408) return { kind: 'transient' };
-  return { kind: 'permanent', status, advice: adviceOf(status) };
+  const advice = commitIsGone(error)
+    ? 'The commit is gone from GitHub (its branch was rewritten or deleted), so nothing more is shown on it.'
+    : adviceOf(status);
+  return { kind: 'permanent', status, advice, gone: status === 404 || commitIsGone(error) };
 }
 
 /** A sentence for people about a failed request, without anything secret. */
@@ -49,8 +52,19 @@ function rateLimitedUntil(error: RequestFault, now: number): number | null {
   const says = /rate limit|abuse/i.test(error.message);
   if (error.status !== 429 && !(error.status === 403 && (retryAfter > 0 || usedUp || says))) return null;
   if (retryAfter > 0) return now + retryAfter * 1000;
-  const reset = Number(headers['x-ratelimit-reset']) * 1000;
+  const reset = resetOf(headers, now);
   return usedUp && reset > now ? reset : now + 60_000;
+}
+
+/** When the used-up limit is whole again, by our clock; GitHub's may differ. NaN if the answer doesn't say. */
+export function resetOf(headers: Readonly<Record<string, string | number | undefined>>, now: number): number {
+  const theirs = Date.parse(String(headers['date']));
+  return now + Number(headers['x-ratelimit-reset']) * 1000 - (Number.isNaN(theirs) ? now : theirs);
+}
+
+/** The commit that something was to be shown on is gone from GitHub: its branch was rewritten or deleted. */
+function commitIsGone(error: RequestFault): boolean {
+  return error.status === 422 && /no (commit|ref) found/i.test(error.message);
 }
 
 function adviceOf(status: number): string {

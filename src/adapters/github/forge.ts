@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Forge, PullRequest, Role } from '#src/engine/ports.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { asPlatformError, faultOf } from './faults.ts';
@@ -8,8 +10,16 @@ const urgent: Urgency = { priority: 0, patienceMs: 60_000 };
 
 const maxComment = 65_536;
 
-/** Asks and answers people on GitHub. Every method throws PlatformError when GitHub fails or refuses. */
-export function createForge(github: Pick<GitHub, 'client'>): Forge {
+/** GitHub delivers an event again for so long; a comment that answers it is no older. */
+const redeliveredMs = 4 * 24 * 60 * 60_000;
+
+const commentTries = 3;
+
+/**
+ * Asks and answers people on GitHub. Every method throws PlatformError when GitHub fails or refuses. `settleMs`:
+ * milliseconds that GitHub may be at work on a comment of which the answer was lost.
+ */
+export function createForge(github: Pick<GitHub, 'client'>, settleMs = 10_000): Forge {
   return {
     async role(repository, login) {
       const answer = await orNull('tell a role', () =>
@@ -40,14 +50,43 @@ export function createForge(github: Pick<GitHub, 'client'>): Forge {
         ),
       );
     },
-    async comment(repository, number, body) {
+    async comment(repository, number, body, key) {
       await orThrow(`comment on #${number}`, () =>
-        ask(repository, (client, at) =>
-          client.rest.issues.createComment({ ...at, issue_number: number, body: body.slice(0, maxComment) }),
-        ),
+        key === undefined ? say(repository, number, body.slice(0, maxComment)) : sayOnce(repository, number, body, key),
       );
     },
   };
+
+  async function say(repository: Repository, number: number, body: string): Promise<void> {
+    await ask(repository, (client, at) => client.rest.issues.createComment({ ...at, issue_number: number, body }));
+  }
+
+  async function sayOnce(repository: Repository, number: number, body: string, key: string): Promise<void> {
+    const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
+    const mark = `\n\n<!-- slipway ${name} -->`;
+    for (let tries = 1; !(await isThere(repository, number, mark.trim())); tries += 1) {
+      try {
+        return await say(repository, number, body.slice(0, maxComment - mark.length) + mark);
+      } catch (error) {
+        if (tries >= commentTries || faultOf(error, Date.now()).kind !== 'transient') throw error;
+        await sleep(settleMs, undefined, { ref: false });
+      }
+    }
+  }
+
+  /** Whether the App made a comment with this mark: the answer to its creation may have been lost, also to an earlier process. */
+  async function isThere(repository: Repository, number: number, mark: string): Promise<boolean> {
+    const since = new Date(Date.now() - redeliveredMs).toISOString();
+    const perPage = 100;
+    for (let page = 1; ; page += 1) {
+      const list = await ask(repository, (client, at) =>
+        client.rest.issues.listComments({ ...at, issue_number: number, since, per_page: perPage, page }),
+      );
+      // People can write such a mark, too.
+      if (list.data.some((it) => it.user?.type === 'Bot' && it.body?.trimEnd().endsWith(mark))) return true;
+      if (list.data.length < perPage) return false;
+    }
+  }
 
   async function ask<T>(
     repository: Repository,

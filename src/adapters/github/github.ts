@@ -4,8 +4,9 @@ import type { Probot, ProbotOctokit } from 'probot';
 import type { Logger } from 'pino';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
-import { asPlatformError, faultOf } from './faults.ts';
-import { type Cost, createLimiter, type Limiter } from './limiter.ts';
+import { asPlatformError, faultOf, resetOf } from './faults.ts';
+import { createFetch } from './fetch.ts';
+import { type Cost, createLimiter, type Limiter, type Limits } from './limiter.ts';
 
 export interface GitHubOptions {
   readonly appId: number;
@@ -16,6 +17,10 @@ export interface GitHubOptions {
   readonly host: string | null;
   readonly protocol: 'https' | 'http';
   readonly logger: Logger;
+  /** Milliseconds until a request is given up. Default: 30 s; GitHub itself gives up after 10. */
+  readonly requestTimeoutMs?: number;
+  /** Default: GitHub's own. */
+  readonly limits?: Limits;
 }
 
 /** A client that speaks for one installation of the App and keeps its limits. */
@@ -37,9 +42,11 @@ export interface GitHub {
 export interface Urgency {
   readonly priority?: Cost['priority'];
   readonly patienceMs?: number;
+  /** Once it is aborted no request begins any more; one under way goes on. */
+  readonly until?: AbortSignal;
 }
 
-const requestTimeoutMs = 30_000;
+const defaultTimeoutMs = 30_000;
 const pingTimeoutMs = 5_000;
 const tokenMarginMs = 5 * 60_000;
 const rateRetries = 4;
@@ -52,9 +59,10 @@ const readRetries = 2;
 export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
   const { Probot, ProbotOctokit } = await import('probot');
   const baseUrl = apiUrl(options.host, options.protocol);
+  const privateKey = pemOf(options.privateKey);
   const probot = new Probot({
     appId: options.appId,
-    privateKey: pemOf(options.privateKey),
+    privateKey,
     secret: options.webhookSecret,
     baseUrl,
     // Probot logs each request and each failing handler; what matters of it is logged here and in the dispatcher.
@@ -67,7 +75,7 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
       throttle: { ...given['throttle'], enabled: false },
       retry: { enabled: false },
     })),
-    request: { fetch: fetchWithin },
+    request: { fetch: createFetch({ privateKey, timeoutMs: options.requestTimeoutMs ?? defaultTimeoutMs }) },
   });
   await probot.ready();
   const clients = new Map<number, Promise<Client>>();
@@ -80,7 +88,7 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
       if (installationId === 0) return Promise.reject(notInstalled());
       let client = clients.get(installationId);
       if (!client) {
-        client = probot.auth(installationId).then((octokit) => limited(octokit, createLimiter()));
+        client = probot.auth(installationId).then((octokit) => limited(octokit, createLimiter(options.limits)));
         clients.set(installationId, client);
       }
       return client;
@@ -169,21 +177,16 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   return ask();
 }
 
-/** Every request ends in time, also those that Octokit makes for tokens. */
-function fetchWithin(url: string, init: RequestInit = {}): Promise<Response> {
-  const deadline = AbortSignal.timeout(requestTimeoutMs);
-  return fetch(url, { ...init, signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline });
-}
-
 /** Puts the limiter around every request; what GitHub turned away for its limits is sent again when it may be. */
 function limited(octokit: Client, limiter: Limiter): Client {
   octokit.hook.wrap('request', async (request, options) => {
     // A request waits for its token inside of its own turn: the token may not wait for a turn as well.
     if (options.url.endsWith('/access_tokens')) return request(options);
-    const cost = costOf(options.method, (options.request ?? {}) as Urgency);
+    const urgency = (options.request ?? {}) as Urgency;
+    const cost = costOf(options.method, urgency);
     for (let attempt = 0, reads = 0; ; attempt += 1) {
       try {
-        const response = await limiter.run(cost, async () => request(options));
+        const response = await limiter.run(cost, () => withToken(octokit, async () => request(options)), urgency.until);
         pauseIfUsedUp(limiter, response.headers);
         return response;
       } catch (error) {
@@ -203,6 +206,21 @@ function limited(octokit: Client, limiter: Limiter): Client {
   return octokit;
 }
 
+/** A token that GitHub doesn't take any more (it was revoked, or has expired by GitHub's clock) is renewed once. */
+async function withToken<T>(octokit: Client, send: () => Promise<T>): Promise<T> {
+  const began = Date.now();
+  try {
+    return await send();
+  } catch (error) {
+    if ((error as { readonly status?: unknown }).status !== 401) throw error;
+    const auth = octokit.auth as (options: object) => Promise<{ readonly createdAt: string }>;
+    const { createdAt } = await auth({ type: 'installation' });
+    // Many requests fail at once, and the first of them renews it for all.
+    if (Date.parse(createdAt) < began) await auth({ type: 'installation', refresh: true });
+    return send();
+  }
+}
+
 function costOf(method: string, urgency: Urgency): Cost {
   return {
     points: method === 'GET' ? 1 : 5,
@@ -213,6 +231,6 @@ function costOf(method: string, urgency: Urgency): Cost {
 }
 
 function pauseIfUsedUp(limiter: Limiter, headers: Readonly<Record<string, string | number | undefined>>): void {
-  const reset = Number(headers['x-ratelimit-reset']) * 1000;
+  const reset = resetOf(headers, Date.now());
   if (String(headers['x-ratelimit-remaining']) === '0' && reset > Date.now()) limiter.pause(reset);
 }

@@ -13,9 +13,12 @@ export interface Cost {
 }
 
 export interface Limiter {
-  /** Runs the task when the limits allow, more urgent ones first. Throws what the task throws, or PlatformError. */
-  run<T>(cost: Cost, task: () => Promise<T>): Promise<T>;
-  /** Starts nothing before this time (milliseconds since the epoch). */
+  /**
+   * Runs the task when the limits allow, more urgent ones first. Throws what the task throws, or PlatformError; the
+   * signal's reason if it is aborted before the task began.
+   */
+  run<T>(cost: Cost, task: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Starts nothing before this time (milliseconds since the epoch, by the clock as it is now). */
   pause(until: number): void;
 }
 
@@ -24,10 +27,20 @@ export interface Limiter {
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  * (100 at once, 900 points a minute, 80 content-creating requests a minute and 500 an hour). Bursts are allowed.
  */
-const limits = { concurrency: 20, pointsPerMinute: 850, contentPerMinute: 75, contentPerHour: 480 };
+const githubs: Limits = { concurrency: 20, pointsPerMinute: 850, contentPerMinute: 75, contentPerHour: 480 };
+
+export interface Limits {
+  readonly concurrency: number;
+  readonly pointsPerMinute: number;
+  readonly contentPerMinute: number;
+  readonly contentPerHour: number;
+}
 
 const minute = 60_000;
 const hour = 60 * minute;
+
+/** Milliseconds; doesn't jump with the clock. */
+const watch = () => performance.now();
 
 interface Waiting {
   readonly cost: Cost;
@@ -35,7 +48,7 @@ interface Waiting {
 }
 
 /** A limiter for one installation. */
-export function createLimiter(): Limiter {
+export function createLimiter(limits: Limits = githubs): Limiter {
   const waiting: Waiting[] = [];
   const points = createWindow(minute, limits.pointsPerMinute);
   const perMinute = createWindow(minute, limits.contentPerMinute);
@@ -45,13 +58,25 @@ export function createLimiter(): Limiter {
   let timer: NodeJS.Timeout | null = null;
 
   return {
-    run(cost, task) {
+    run(cost, task, signal) {
       return new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(signal.reason as Error);
         let patience: NodeJS.Timeout | null = null;
+        const leave = () => giveUp(signal?.reason as Error);
+        const giveUp = (reason: Error): void => {
+          const at = waiting.indexOf(entry);
+          if (at !== -1) waiting.splice(at, 1);
+          settle();
+          reject(reason);
+        };
+        const settle = (): void => {
+          if (patience) clearTimeout(patience);
+          signal?.removeEventListener('abort', leave);
+        };
         const entry: Waiting = {
           cost,
           start: () => {
-            if (patience) clearTimeout(patience);
+            settle();
             task()
               .then(resolve, reject)
               .finally(() => {
@@ -62,11 +87,10 @@ export function createLimiter(): Limiter {
         };
         if (cost.patienceMs !== null) {
           patience = setTimeout(() => {
-            const at = waiting.indexOf(entry);
-            if (at !== -1) waiting.splice(at, 1);
-            reject(new PlatformError("GitHub's rate limit is used up for the moment. Try again in a few minutes."));
+            giveUp(new PlatformError("GitHub's rate limit is used up for the moment. Try again in a few minutes."));
           }, cost.patienceMs);
         }
+        signal?.addEventListener('abort', leave);
         const behind = waiting.findIndex((other) => other.cost.priority > cost.priority);
         waiting.splice(behind === -1 ? waiting.length : behind, 0, entry);
         pump();
@@ -74,7 +98,7 @@ export function createLimiter(): Limiter {
     },
     pause(until) {
       // No limit of GitHub's lasts longer than an hour.
-      pausedUntil = Math.max(pausedUntil, Math.min(until, Date.now() + hour));
+      pausedUntil = Math.max(pausedUntil, watch() + Math.min(until - Date.now(), hour));
       pump();
     },
   };
@@ -83,7 +107,7 @@ export function createLimiter(): Limiter {
   function pump(): void {
     if (timer) clearTimeout(timer);
     timer = null;
-    const now = Date.now();
+    const now = watch();
     let wake = Number.POSITIVE_INFINITY;
     for (let at = 0; at < waiting.length && active < limits.concurrency; ) {
       const entry = waiting[at];

@@ -1,21 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Reporter } from '#src/engine/ports.ts';
 import type { RunStore, ToldStore } from '#src/engine/store.ts';
-import { fullName } from '#src/model/repository.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
-import { describe, faultOf } from './faults.ts';
 import type { GitHub } from './github.ts';
-import { checkRunOf } from './report/check-run.ts';
-import { deploymentOf } from './report/deployment.ts';
-import { runCheckOf, settledRunCheck } from './report/run-check.ts';
-import { isTold, type Place, tellCheck } from './tell-check.ts';
-import { tellDeployment } from './tell-deployment.ts';
-import { runPrefix } from './understand.ts';
+import { createRunTelling, type RunTelling, type Telling } from './tell-run.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 export interface ReporterOptions {
   readonly github: Pick<GitHub, 'appId' | 'client'>;
-  readonly runs: Pick<RunStore, 'view'>;
+  readonly runs: Pick<RunStore, 'view' | 'untold' | 'told'>;
   readonly told: ToldStore;
   /** Address of the page of a job, or of the run. */
   readonly detailsUrl: (run: Run, job: Job | null) => string;
@@ -26,252 +21,283 @@ export interface ReporterOptions {
   readonly refreshMs?: number;
   /** Milliseconds before a telling that failed is tried again: doubled each time, up to 5 minutes. */
   readonly retryMs?: number;
+  /** Milliseconds between two looks for runs that aren't told, whatever was reported. */
+  readonly lookMs?: number;
+  /** Milliseconds that GitHub may be at work on a request whose answer was lost. */
+  readonly settleMs?: number;
+  /** Milliseconds that `close` waits for answers. */
+  readonly closeMs?: number;
 }
 
 export interface GitHubReporter extends Reporter {
-  /** Takes up what an earlier process had not told to the end. Call it once, at start. */
+  /**
+   * Takes up all runs that aren't told: those of an earlier process, and those of which a word was lost. From then on it
+   * looks by itself now and then. Never rejects.
+   */
   resume(): Promise<void>;
-  /** Stops refreshing and retrying; `resume` of the next process goes on. */
-  close(): void;
+  /**
+   * Stops: no request begins any more, and those under way are waited for a few seconds and then ended. Whoever tells
+   * next looks for what they may have made. Only after that another may tell.
+   */
+  close(): Promise<void>;
 }
 
-/** One thing on GitHub that is kept up to date: a job's check run (with its deployment), or the run's own. */
-interface Item {
-  readonly key: string;
-  input: { readonly view: RunView; readonly job: Job | null };
-  dirty: boolean;
-  working: boolean;
-  /** State that was told last, and when. */
-  state: string;
-  toldAt: number;
-  failures: number;
-  /** GitHub refused it for good: only a new state is worth another try. */
-  refused: boolean;
-  /** Ends a wait early. */
-  wake: AbortController;
-  refresh: NodeJS.Timeout | null;
-}
-
+/** A run that is being told, or that is worth being told again in a while. */
 interface Watched {
   readonly id: string;
-  readonly items: Map<string, Item>;
-  version: number;
-  reading: boolean;
-  over: boolean;
+  readonly telling: RunTelling;
+  readonly lane: Lane;
+  /** It takes a place in its lane. */
+  active: boolean;
+  timer: NodeJS.Timeout | null;
+  told: number;
 }
 
-const maxRetryMs = 5 * 60_000;
-const outbox = 'reporter/outbox';
+/** The runs of one installation: its limits and troubles are its own. */
+interface Lane {
+  active: number;
+  /** Runs that wait for a place. */
+  readonly parked: Turns;
+}
 
-/** Tells GitHub about runs. Each item is told by itself, so one that fails or waits holds up no other. */
+/** Runs of one installation that are told at once. */
+const laneSize = 50;
+const readers = 8;
+const pageSize = 500;
+/** Of more runs not even the ids are kept: they are looked for when these are done. */
+const mostKnown = 20_000;
+
+/** Tells GitHub about runs. What it holds in memory is bounded, however much there is to tell. */
 export function createReporter(options: ReporterOptions): GitHubReporter {
-  const refreshMs = options.refreshMs ?? 10_000;
-  const retryMs = options.retryMs ?? 1_000;
-  const runs = new Map<string, Watched>();
-  let noted: Promise<unknown> = Promise.resolve();
   const closing = new AbortController();
+  const ending = new AbortController();
+  const retryMs = options.retryMs ?? 1_000;
+  const watched = new Map<string, Watched>();
+  const lanes = new Map<number, Lane>();
+  /** Runs that have to be read. */
+  const unread = createTurns();
+  /** Runs that were reported while they were being read. */
+  const reading = new Map<string, { again: boolean }>();
+  const said = new Set<string>();
+  let marking = 0;
   let hurry = false;
-  let active = 0;
+  let looking: Promise<void> | null = null;
+  let lookTimer: NodeJS.Timeout | null = null;
   let onIdle: (() => void)[] = [];
+  const telling: Telling = {
+    ...options,
+    refreshMs: options.refreshMs ?? 10_000,
+    retryMs,
+    teller: {
+      id: randomUUID(),
+      settleMs: options.settleMs ?? 10_000,
+      until: closing.signal,
+      now: ending.signal,
+    },
+    hurry: () => hurry,
+    isNews(what) {
+      if (said.has(what)) return false;
+      if (said.size >= 1_000) said.clear();
+      said.add(what);
+      return true;
+    },
+  };
 
   return {
-    report(runId) {
-      if (closing.signal.aborted) return;
-      let run = runs.get(runId);
-      if (!run) {
-        run = { id: runId, items: new Map(), version: 0, reading: false, over: false };
-        runs.set(runId, run);
-        noteOpenRuns();
-      }
-      run.version += 1;
-      if (!run.reading) track(read(run));
-    },
+    report: (runId) => take(runId, true),
     async flush(deadlineMs) {
       hurry = true;
-      for (const run of runs.values()) for (const item of run.items.values()) item.wake.abort();
-      const idle = active === 0 ? Promise.resolve() : new Promise<void>((resolve) => onIdle.push(resolve));
-      const enough = new AbortController();
-      await Promise.race([idle, sleep(deadlineMs, undefined, { signal: enough.signal }).catch(() => undefined)]);
-      enough.abort();
+      for (const run of watched.values()) if (run.timer !== null) take(run.id, true);
+      await idle(deadlineMs);
       hurry = false;
-      await noted;
     },
-    async resume() {
-      const text = await options.told.get(outbox);
-      for (const id of text === null ? [] : (JSON.parse(text) as string[])) this.report(id);
+    resume() {
+      if (lookTimer === null && !closing.signal.aborted) {
+        lookTimer = setInterval(() => void look(), options.lookMs ?? 60_000);
+        lookTimer.unref();
+      }
+      return look();
     },
-    close() {
+    async close() {
       closing.abort();
-      for (const run of runs.values()) {
-        for (const item of run.items.values()) {
-          if (item.refresh) clearTimeout(item.refresh);
-          item.wake.abort();
-        }
-      }
+      unread.clear();
+      if (lookTimer) clearInterval(lookTimer);
+      for (const run of watched.values()) if (run.timer) clearTimeout(run.timer);
+      await idle(options.closeMs ?? 5_000);
+      ending.abort();
+      await idle(1_000);
     },
   };
 
-  /** Reads the run, as often as it is reported meanwhile, and hands its parts to their items. */
-  async function read(run: Watched): Promise<void> {
-    run.reading = true;
-    for (let seen = -1; seen !== run.version && !closing.signal.aborted; ) {
-      seen = run.version;
-      try {
-        const view = await options.runs.view(run.id);
-        if (view) spread(run, view);
-        else runs.delete(run.id);
-      } catch (error) {
-        options.logger.error({ err: error, run: run.id }, 'A run could not be read; it is reported later.');
-        await sleep(retryMs, undefined, { ref: false });
-        run.version += 1;
-      }
-    }
-    run.reading = false;
-    dropIfTold(run);
-  }
-
-  function spread(run: Watched, view: RunView): void {
-    run.over = view.run.state === 'completed';
-    for (const job of [...view.jobs, null]) {
-      const key = job === null ? `check/${run.id}` : `check/${job.id}`;
-      let item = run.items.get(key);
-      if (!item) {
-        item = newItem(key, job, view);
-        run.items.set(key, item);
-      }
-      item.input = { view, job };
-      item.dirty = true;
-      if (stateOf(job, view) !== item.state) item.wake.abort();
-      if (!item.working) track(work(run, item));
-    }
-  }
-
-  /** Tells the item until nothing new is left to tell. */
-  async function work(run: Watched, item: Item): Promise<void> {
-    item.working = true;
-    if (item.refresh) clearTimeout(item.refresh);
-    while (item.dirty && !closing.signal.aborted) {
-      item.wake = new AbortController();
-      const same = stateOf(item.input.job, item.input.view) === item.state;
-      if (same && item.refused) break;
-      if (same && !hurry) await pause(item, item.toldAt + refreshMs - Date.now());
-      if (closing.signal.aborted) break;
-      item.dirty = false;
-      const { view, job } = item.input;
-      const state = stateOf(job, view);
-      try {
-        await tell(item, view, job);
-        Object.assign(item, { state, toldAt: Date.now(), failures: 0, refused: false });
-      } catch (error) {
-        await giveUpOrWait(item, state, error);
-      }
-    }
-    item.working = false;
-    if (!closing.signal.aborted && item.input.job?.state === 'running' && !item.refused) {
-      item.refresh = setTimeout(() => {
-        item.dirty = true;
-        if (!item.working) track(work(run, item));
-      }, refreshMs);
-      item.refresh.unref();
-    }
-    dropIfTold(run);
-  }
-
-  async function tell(item: Item, view: RunView, job: Job | null): Promise<void> {
-    const { run } = view;
-    const place: Place = {
-      client: await options.github.client(run.repository.installationId),
-      appId: options.github.appId,
-      repository: run.repository,
-      sha: run.trigger.sha,
-      told: options.told,
-    };
-    const detailsUrl = options.detailsUrl(run, job);
-    if (job === null) {
-      const extras = { detailsUrl, externalId: `${runPrefix}${run.id}` };
-      const wanted = runCheckOf(view, extras);
-      if (wanted) await tellCheck(place, item.key, null, wanted);
-      else if (await isTold(options.told, item.key))
-        await tellCheck(place, item.key, null, settledRunCheck(view, extras));
+  function take(id: string, fresh: boolean): void {
+    if (closing.signal.aborted) return;
+    const now = reading.get(id);
+    if (now) {
+      now.again = true;
       return;
     }
-    const ran = job.startedAt !== null && job.outcome?.kind !== 'skipped';
-    const excerpt = ran ? await options.excerpt(job) : '';
-    const before = job.attempt > 1 ? `${item.key}/${job.attempt - 1}` : null;
-    await tellCheck(place, `${item.key}/${job.attempt}`, before, checkRunOf(view, job, { detailsUrl, excerpt }));
-    const key = `deployment/${job.id}/${job.attempt}`;
-    const deployment = deploymentOf(view, job, job.plan.work.kind === 'deploy' && (await isTold(options.told, key)));
-    if (deployment) await tellDeployment(place, key, deployment, detailsUrl);
+    unread.add(id, fresh);
+    readMore();
   }
 
-  /** A refusal is logged once and dropped; everything else is tried again, with whatever is true by then. */
-  async function giveUpOrWait(item: Item, state: string, error: unknown): Promise<void> {
-    const { run } = item.input.view;
-    const what = { run: run.id, repository: fullName(run.repository), check: item.input.job?.plan.key ?? 'slipway' };
-    const fault = faultOf(error, Date.now());
-    if (fault.kind === 'permanent') {
-      options.logger.error(what, `GitHub refuses to show a check run: ${describe(error)}. ${fault.advice}`);
-      Object.assign(item, { state, refused: true });
+  function readMore(): void {
+    while (reading.size < readers && !closing.signal.aborted) {
+      const turn = unread.next();
+      if (turn === null) break;
+      reading.set(turn.id, { again: false });
+      void read(turn.id, turn.fresh);
+    }
+    wakeIdle();
+  }
+
+  async function read(id: string, fresh: boolean): Promise<void> {
+    try {
+      const view = await options.runs.view(id);
+      if (closing.signal.aborted) return;
+      if (view !== null) admit(view, fresh);
+      else {
+        forget(id);
+        for (const lane of lanes.values()) next(lane);
+      }
+    } catch (error) {
+      options.logger.error({ err: error, run: id }, 'A run could not be read; it is reported later.');
+      await sleep(retryMs, undefined, { ref: false, signal: closing.signal }).catch(() => undefined);
+      if (!closing.signal.aborted) unread.add(id, fresh);
+    } finally {
+      const again = reading.get(id)?.again === true;
+      reading.delete(id);
+      if (again && !closing.signal.aborted) unread.add(id, true);
+      readMore();
+    }
+  }
+
+  /** Tells the run if its installation has a place for it; otherwise it waits, and is read anew when its turn comes. */
+  function admit(view: RunView, fresh: boolean): void {
+    const { id } = view.run;
+    const lane = laneOf(view.run.repository.installationId);
+    let run = watched.get(id);
+    if (!run?.active && lane.active >= laneSize) {
+      forget(id);
+      lane.parked.add(id, fresh);
       return;
     }
-    item.dirty = true;
-    item.failures += 1;
-    const backoff = Math.min(maxRetryMs, retryMs * 2 ** Math.min(item.failures - 1, 20));
-    const wait = fault.kind === 'rate' ? Math.max(backoff, fault.until - Date.now()) : backoff;
-    options.logger.warn(
-      what,
-      `GitHub could not be told (${describe(error)}); trying again in ${Math.ceil(wait / 1000)} s.`,
-    );
-    // Not woken by news: what GitHub can't take now, it can't take in a newer form either.
-    await sleep(wait, undefined, { ref: false, signal: closing.signal }).catch(() => undefined);
+    lane.parked.delete(id);
+    if (!run) {
+      run = { id, lane, telling: createRunTelling(telling, () => settled(id)), active: false, timer: null, told: -1 };
+      watched.set(id, run);
+    }
+    if (run.timer) clearTimeout(run.timer);
+    run.timer = null;
+    if (!run.active) lane.active += 1;
+    run.active = true;
+    run.telling.tell(view);
   }
 
-  async function pause(item: Item, ms: number): Promise<void> {
-    if (ms > 0) await sleep(ms, undefined, { ref: false, signal: item.wake.signal }).catch(() => undefined);
+  /** Nothing of the run is being told: it is marked, its place is free, and it is kept only if it is worth another look. */
+  function settled(id: string): void {
+    const run = watched.get(id);
+    if (!run) return;
+    const { told, dueIn } = run.telling.standing();
+    if (run.active) run.lane.active -= 1;
+    run.active = false;
+    if (closing.signal.aborted) return wakeIdle();
+    if (told !== null && told !== run.told) void mark(run, told);
+    if (dueIn === null) watched.delete(id);
+    else {
+      run.timer = setTimeout(() => {
+        run.timer = null;
+        take(id, true);
+      }, dueIn);
+      run.timer.unref();
+    }
+    next(run.lane);
+    wakeIdle();
   }
 
-  /** Forgets a run that is over and wholly told. */
-  function dropIfTold(run: Watched): void {
-    if (!run.over || run.reading || closing.signal.aborted) return;
-    for (const item of run.items.values()) if (item.working || (item.dirty && !item.refused)) return;
-    if (runs.delete(run.id)) noteOpenRuns();
+  async function mark(run: Watched, version: number): Promise<void> {
+    marking += 1;
+    try {
+      await options.runs.told(run.id, version);
+      run.told = version;
+    } catch (error) {
+      options.logger.error({ err: error, run: run.id }, 'That a run was told could not be stored; it is told again.');
+    }
+    marking -= 1;
+    wakeIdle();
   }
 
-  /** Keeps the list of runs that aren't wholly told, so that the next process can go on. */
-  function noteOpenRuns(): void {
-    noted = noted
-      .then(() => options.told.set(outbox, JSON.stringify([...runs.keys()])))
-      .catch((error: unknown) => options.logger.error({ err: error }, 'The list of untold runs could not be stored.'));
-  }
-
-  function track(work: Promise<void>): void {
-    active += 1;
-    void work.finally(() => {
-      active -= 1;
-      if (active > 0) return;
-      for (const resolve of onIdle) resolve();
-      onIdle = [];
+  /** Takes up what is left over, page by page. */
+  async function look(): Promise<void> {
+    looking ??= lookOnce().finally(() => {
+      looking = null;
+      wakeIdle();
     });
+    return looking;
   }
-}
 
-/** Changes of this are told at once, everything else when it's due. */
-function stateOf(job: Job | null, view: RunView): string {
-  if (job === null) return `${view.run.state} ${view.run.outcome?.kind ?? ''} ${view.jobs.length}`;
-  return `${job.attempt} ${job.state} ${job.outcome?.kind ?? ''}`;
-}
+  async function lookOnce(): Promise<void> {
+    try {
+      for (let more = true; more && !closing.signal.aborted; ) {
+        const limit = Math.min(mostKnown, known() + pageSize);
+        const ids = await options.runs.untold(limit);
+        for (const id of ids) if (!isKnown(id)) take(id, false);
+        more = ids.length === limit && known() < mostKnown;
+      }
+    } catch (error) {
+      options.logger.error({ err: error }, 'The runs that are still to be told could not be read; trying again later.');
+    }
+  }
 
-function newItem(key: string, job: Job | null, view: RunView): Item {
-  return {
-    key,
-    input: { view, job },
-    dirty: false,
-    working: false,
-    state: '',
-    toldAt: 0,
-    failures: 0,
-    refused: false,
-    wake: new AbortController(),
-    refresh: null,
-  };
+  function known(): number {
+    let parked = 0;
+    for (const lane of lanes.values()) parked += lane.parked.size;
+    return watched.size + unread.size + reading.size + parked;
+  }
+
+  function isKnown(id: string): boolean {
+    if (watched.has(id) || unread.has(id) || reading.has(id)) return true;
+    for (const lane of lanes.values()) if (lane.parked.has(id)) return true;
+    return false;
+  }
+
+  function laneOf(installation: number): Lane {
+    let lane = lanes.get(installation);
+    if (!lane) {
+      lane = { active: 0, parked: createTurns() };
+      lanes.set(installation, lane);
+    }
+    return lane;
+  }
+
+  /** Gives the lane's free place to whoever waits for it. */
+  function next(lane: Lane): void {
+    const turn = lane.active < laneSize ? lane.parked.next() : null;
+    if (turn !== null) take(turn.id, turn.fresh);
+  }
+
+  function forget(id: string): void {
+    const run = watched.get(id);
+    if (run?.timer) clearTimeout(run.timer);
+    if (run && !run.active) watched.delete(id);
+  }
+
+  function isIdle(): boolean {
+    if (unread.size > 0 || reading.size > 0 || marking > 0 || looking !== null) return false;
+    for (const lane of lanes.values()) if (lane.active > 0) return false;
+    return true;
+  }
+
+  function wakeIdle(): void {
+    if (onIdle.length === 0 || !isIdle()) return;
+    for (const resolve of onIdle) resolve();
+    onIdle = [];
+  }
+
+  async function idle(deadlineMs: number): Promise<void> {
+    if (isIdle()) return;
+    const over = new AbortController();
+    const done = new Promise<void>((resolve) => onIdle.push(resolve));
+    await Promise.race([done, sleep(deadlineMs, undefined, { signal: over.signal }).catch(() => undefined)]);
+    over.abort();
+  }
 }

@@ -1,18 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ToldStore } from '#src/engine/store.ts';
-import type { Repository } from '#src/model/repository.ts';
 import { faultOf } from './faults.ts';
-import type { Client, Urgency } from './github.ts';
+import { at, isMissing, lookFor, type Place, type Sent, sentBy, wasRefused } from './place.ts';
 import type { CheckAnnotation, CheckRun } from './report/check-run.ts';
-
-/** What is needed to tell GitHub about one commit of one repository. */
-export interface Place {
-  readonly client: Client;
-  readonly appId: number;
-  readonly repository: Repository;
-  readonly sha: string;
-  readonly told: ToldStore;
-}
 
 /** What GitHub knows of a check run, kept under a key of its own. */
 interface ToldCheck {
@@ -26,6 +16,8 @@ interface ToldCheck {
   readonly annotations: number;
   /** Annotations were sent and the answer may be lost. */
   readonly adding: boolean;
+  /** When `creating` or `adding` was sent; absent in what earlier versions stored. */
+  readonly sent?: Sent;
 }
 
 const nothing: ToldCheck = { id: null, creating: false, completed: false, hash: '', annotations: 0, adding: false };
@@ -34,23 +26,63 @@ const nothing: ToldCheck = { id: null, creating: false, completed: false, hash: 
 const annotationsPerRequest = 50;
 
 /**
- * Makes the check run on GitHub what it should be, whatever was told before and whatever was lost on the way.
- * `key` names it in the told store; `before` is the key of the job's earlier attempt: a check run that never came to
- * its end is taken over, a completed one stays and a new one is made. Throws Octokit's errors.
+ * Makes the check run on GitHub what it should be, whatever was told before and whatever was lost on the way; one that
+ * was deleted there is made anew. `key` names it in the told store; `earlier` are the keys of the job's check runs before
+ * it, oldest first: if the last of them never came to its end it is taken over, a completed one stays and a new one is
+ * made. Throws Octokit's errors.
  */
-export async function tellCheck(place: Place, key: string, before: string | null, wanted: CheckRun): Promise<void> {
+export async function tellCheck(
+  place: Place,
+  key: string,
+  earlier: readonly string[],
+  wanted: CheckRun,
+): Promise<void> {
   let told = await load(place, key);
-  const earlier = before === null ? nothing : await load(place, before);
-  if (told.id === null && !told.creating && !earlier.completed && (earlier.id !== null || earlier.creating)) {
-    told = { ...earlier, hash: '' };
-  }
-  if (told.id === null && told.creating) told = await find(place, wanted, earlier.completed ? earlier.id : null);
-  if (told.id !== null && told.adding) told = await recount(place, told, told.id);
-
-  const hash = hashOf(wanted);
   if (told.id === null) {
-    await save(place, key, { ...told, creating: true });
-    const first = wanted.annotations.slice(0, annotationsPerRequest);
+    const before = await Promise.all(earlier.map((each) => load(place, each)));
+    const last = before.at(-1) ?? nothing;
+    if (!told.creating && !last.completed && (last.id !== null || last.creating)) told = { ...last, hash: '' };
+    if (told.id === null && told.creating) {
+      const others = new Set(before.filter((it) => it.completed).map((it) => it.id));
+      told = (await lookFor(place.teller, told.sent ?? null, () => find(place, wanted, others))) ?? nothing;
+    }
+  }
+  try {
+    await bring(place, key, told, wanted);
+  } catch (error) {
+    if (told.id === null || !isMissing(error)) throw error;
+    // Somebody deleted it; or the repository is out of reach, and then it can't be made anew either.
+    await bring(place, key, nothing, wanted, told);
+  }
+}
+
+/** True if GitHub was ever told of this check run. */
+export async function isTold(told: ToldStore, key: string): Promise<boolean> {
+  return (await told.get(key)) !== null;
+}
+
+async function bring(place: Place, key: string, known: ToldCheck, wanted: CheckRun, otherwise = known): Promise<void> {
+  const hash = hashOf(wanted);
+  let told = known;
+  if (told.id === null) told = await create(place, key, wanted, hash, otherwise);
+  else if (told.adding) told = await recount(place, told, told.id);
+  while (told.hash !== hash || told.annotations < wanted.annotations.length) {
+    told = await update(place, key, told, wanted, hash);
+  }
+}
+
+/** `otherwise` is what holds if GitHub refuses. */
+async function create(
+  place: Place,
+  key: string,
+  wanted: CheckRun,
+  hash: string,
+  otherwise: ToldCheck,
+): Promise<ToldCheck> {
+  const creating = { ...nothing, creating: true };
+  await save(place, key, { ...creating, sent: sentBy(place.teller) });
+  const first = wanted.annotations.slice(0, annotationsPerRequest);
+  try {
     const { answer, dropped } = await unlessRefused(first, (annotations) =>
       place.client.rest.checks.create({
         ...at(place, 1),
@@ -61,34 +93,37 @@ export async function tellCheck(place: Place, key: string, before: string | null
     );
     const completed = wanted.status === 'completed';
     const count = dropped ? wanted.annotations.length : first.length;
-    told = { id: answer.data.id, creating: false, completed, hash, annotations: count, adding: false };
+    const told = { ...nothing, id: answer.data.id, completed, hash, annotations: count };
     await save(place, key, told);
+    return told;
+  } catch (error) {
+    await save(place, key, wasRefused(place.teller, error) ? otherwise : { ...creating, sent: sentBy(place.teller) });
+    throw error;
   }
-  while (told.hash !== hash || told.annotations < wanted.annotations.length) {
-    told = await update(place, key, told, wanted, hash);
-  }
-}
-
-/** True if GitHub was ever told of this check run. */
-export async function isTold(told: ToldStore, key: string): Promise<boolean> {
-  return (await told.get(key)) !== null;
 }
 
 async function update(place: Place, key: string, told: ToldCheck, wanted: CheckRun, hash: string): Promise<ToldCheck> {
   const next = wanted.annotations.slice(told.annotations, told.annotations + annotationsPerRequest);
-  if (next.length > 0) await save(place, key, { ...told, adding: true });
-  const { dropped } = await unlessRefused(next, (annotations) =>
-    place.client.rest.checks.update({
-      ...at(place, wanted.status === 'in_progress' ? 2 : 1),
-      check_run_id: told.id ?? 0,
-      ...contentOf(wanted, annotations),
-    }),
-  );
-  const completed = wanted.status === 'completed';
-  const count = dropped ? wanted.annotations.length : told.annotations + next.length;
-  const now = { ...told, completed, hash, annotations: count, adding: false };
-  await save(place, key, now);
-  return now;
+  const adding = next.length > 0;
+  if (adding) await save(place, key, { ...told, adding, sent: sentBy(place.teller) });
+  try {
+    const { dropped } = await unlessRefused(next, (annotations) =>
+      place.client.rest.checks.update({
+        ...at(place, wanted.status === 'in_progress' ? 2 : 1),
+        check_run_id: told.id ?? 0,
+        ...contentOf(wanted, annotations),
+      }),
+    );
+    const completed = wanted.status === 'completed';
+    const annotations = dropped ? wanted.annotations.length : told.annotations + next.length;
+    const now = { ...nothing, id: told.id, completed, hash, annotations };
+    await save(place, key, now);
+    return now;
+  } catch (error) {
+    if (adding)
+      await save(place, key, wasRefused(place.teller, error) ? told : { ...told, adding, sent: sentBy(place.teller) });
+    throw error;
+  }
 }
 
 /**
@@ -103,41 +138,45 @@ async function unlessRefused<T>(
     return { answer: await send(annotations), dropped: false };
   } catch (error) {
     const fault = faultOf(error, Date.now());
-    if (annotations.length === 0 || fault.kind !== 'permanent' || fault.status !== 422) throw error;
+    if (annotations.length === 0 || fault.kind !== 'permanent' || fault.status !== 422 || fault.gone) throw error;
     return { answer: await send([]), dropped: true };
   }
 }
 
-/** Looks for a check run whose creation was sent but never answered. `other` is an earlier attempt's. */
-async function find(place: Place, wanted: CheckRun, other: number | null): Promise<ToldCheck> {
-  const { owner, name: repo } = place.repository;
-  const list = await place.client.rest.checks.listForRef({
-    owner,
-    repo,
-    ref: place.sha,
-    check_name: wanted.name,
-    app_id: place.appId,
-    filter: 'all',
-    per_page: 100,
-  });
-  const found = list.data.check_runs.find((run) => run.external_id === wanted.externalId && run.id !== other);
-  if (!found) return nothing;
-  const completed = found.status === 'completed';
-  return { ...nothing, id: found.id, completed, annotations: found.output.annotations_count };
+/**
+ * The check run whose creation was sent but never answered, or null. Looked for by its external id alone: it may have been
+ * made under another name. `others` are those of earlier attempts, which have the same.
+ */
+async function find(place: Place, wanted: CheckRun, others: ReadonlySet<number | null>): Promise<ToldCheck | null> {
+  const perPage = 100;
+  for (let page = 1; ; page += 1) {
+    const list = await place.client.rest.checks.listForRef({
+      ...at(place, 1),
+      ref: place.sha,
+      app_id: place.appId,
+      filter: 'all',
+      per_page: perPage,
+      page,
+    });
+    const runs = list.data.check_runs;
+    const found = runs.find((run) => run.external_id === wanted.externalId && !others.has(run.id));
+    if (found) {
+      const completed = found.status === 'completed';
+      return { ...nothing, id: found.id, completed, annotations: found.output.annotations_count };
+    }
+    if (runs.length < perPage) return null;
+  }
 }
 
+/** How many annotations arrived, where the answer to the last ones was lost. */
 async function recount(place: Place, told: ToldCheck, id: number): Promise<ToldCheck> {
-  const { owner, name: repo } = place.repository;
-  const run = await place.client.rest.checks.get({ owner, repo, check_run_id: id });
-  return { ...told, annotations: run.data.output.annotations_count, adding: false };
-}
-
-/** A creation goes in its turn; the end of a running log may wait for everything else. */
-function at(
-  place: Place,
-  priority: 1 | 2,
-): { owner: string; repo: string; request: Urgency & Record<string, unknown> } {
-  return { owner: place.repository.owner, repo: place.repository.name, request: { priority } };
+  let count = told.annotations;
+  await lookFor(place.teller, told.sent ?? null, async () => {
+    const run = await place.client.rest.checks.get({ ...at(place, 1), check_run_id: id });
+    count = run.data.output.annotations_count;
+    return count > told.annotations ? count : null;
+  });
+  return { ...told, hash: '', annotations: count, adding: false };
 }
 
 function contentOf(wanted: CheckRun, annotations: readonly CheckAnnotation[]): Record<string, unknown> {
@@ -148,7 +187,8 @@ function contentOf(wanted: CheckRun, annotations: readonly CheckAnnotation[]): R
     ...(wanted.conclusion ? { conclusion: wanted.conclusion } : {}),
     ...(wanted.startedAt && wanted.status !== 'queued' ? { started_at: wanted.startedAt } : {}),
     ...(wanted.completedAt ? { completed_at: wanted.completedAt } : {}),
-    ...(wanted.actions.length > 0 ? { actions: wanted.actions } : {}),
+    // Buttons that aren't sent stay as they were.
+    actions: wanted.actions,
     output: {
       title: wanted.title,
       summary: wanted.summary,

@@ -1,6 +1,6 @@
 import { PlatformError } from '#src/model/outcome.ts';
-import type { DeploymentReport } from './report/deployment.ts';
-import type { Place } from './tell-check.ts';
+import { at, isMissing, lookFor, type Place, type Sent, sentBy, wasRefused } from './place.ts';
+import type { DeploymentReport, DeploymentStatus } from './report/deployment.ts';
 
 /** What GitHub knows of a deployment. */
 interface ToldDeployment {
@@ -9,13 +9,15 @@ interface ToldDeployment {
   readonly creating: boolean;
   /** The last status that arrived. */
   readonly status: string;
+  /** When `creating` was sent; absent in what earlier versions stored. */
+  readonly sent?: Sent;
 }
 
 const nothing: ToldDeployment = { id: null, creating: false, status: '' };
 
 /**
  * Makes the deployment and its latest status on GitHub what they should be. A status that is sent twice does no harm;
- * the deployment is looked for before it is created a second time. Throws Octokit's errors.
+ * the deployment is looked for before it is created a second time, and made anew if it was deleted. Throws Octokit's errors.
  */
 export async function tellDeployment(
   place: Place,
@@ -23,62 +25,103 @@ export async function tellDeployment(
   wanted: DeploymentReport,
   logUrl: string,
 ): Promise<void> {
-  const { owner, name: repo } = place.repository;
-  const text = await place.told.get(key);
-  let told = text === null ? nothing : (JSON.parse(text) as ToldDeployment);
-  if (told.id === null && told.creating) told = { ...told, id: await find(place, wanted) };
-  if (told.id === null) {
-    await place.told.set(key, JSON.stringify({ ...told, creating: true }));
-    told = { ...told, id: await create(place, wanted) };
+  const told = await load(place, key);
+  let id = told.id;
+  if (id === null && told.creating) id = await lookFor(place.teller, told.sent ?? null, () => find(place, wanted));
+  const known = id !== null;
+  try {
+    id ??= await create(place, key, wanted, nothing);
+    await bring(place, key, { ...told, id }, wanted.status, logUrl);
+  } catch (error) {
+    if (!known || !isMissing(error)) throw error;
+    const anew = { ...nothing, id: await create(place, key, wanted, told) };
+    await bring(place, key, anew, wanted.status, logUrl);
   }
-  const status = JSON.stringify(wanted.status);
-  if (told.status !== status) {
-    await place.client.rest.repos.createDeploymentStatus({
-      owner,
-      repo,
-      deployment_id: told.id ?? 0,
-      state: wanted.status.state,
-      description: wanted.status.description,
-      log_url: logUrl,
-      ...(wanted.status.environmentUrl ? { environment_url: wanted.status.environmentUrl } : {}),
-    });
-  }
-  const now = JSON.stringify({ id: told.id, creating: false, status });
-  if (now !== text) await place.told.set(key, now);
 }
 
-async function create(place: Place, wanted: DeploymentReport): Promise<number> {
-  const answer = await place.client.rest.repos.createDeployment({
-    owner: place.repository.owner,
-    repo: place.repository.name,
-    // The commit, not its branch: what is rolled out was built from it.
-    ref: place.sha,
-    environment: wanted.environment,
+/** Gives a deployment that was told before its end, if it has none on GitHub: another one has taken its place. */
+export async function endDeployment(place: Place, key: string, logUrl: string): Promise<void> {
+  const told = await load(place, key);
+  if (told.id === null || told.status === '') return;
+  const { state } = JSON.parse(told.status) as DeploymentStatus;
+  if (state !== 'queued' && state !== 'in_progress') return;
+  const status = { state: 'inactive', description: 'It was started anew.', environmentUrl: null } as const;
+  await bring(place, key, told, status, logUrl);
+}
+
+async function bring(
+  place: Place,
+  key: string,
+  told: ToldDeployment & { readonly id: number | null },
+  wanted: DeploymentStatus,
+  logUrl: string,
+): Promise<void> {
+  const status = JSON.stringify(wanted);
+  if (told.status === status) return;
+  await place.client.rest.repos.createDeploymentStatus({
+    ...at(place, 1),
+    deployment_id: told.id ?? 0,
+    state: wanted.state,
     description: wanted.description,
-    production_environment: wanted.production,
-    payload: { ...wanted.payload },
-    // Slipway has checked what must be; otherwise its own running check would stop the deployment, and a branch
-    // that is behind would get a merge commit instead of one.
-    auto_merge: false,
-    required_contexts: [],
+    log_url: logUrl,
+    ...(wanted.environmentUrl ? { environment_url: wanted.environmentUrl } : {}),
   });
-  if (answer.status !== 201 || !('id' in answer.data)) throw new PlatformError('GitHub made no deployment.');
-  return answer.data.id;
+  await save(place, key, { ...nothing, id: told.id, status });
+}
+
+/** `otherwise` is what holds if GitHub refuses. */
+async function create(place: Place, key: string, wanted: DeploymentReport, otherwise: ToldDeployment): Promise<number> {
+  await save(place, key, { ...nothing, creating: true, sent: sentBy(place.teller) });
+  try {
+    const answer = await place.client.rest.repos.createDeployment({
+      ...at(place, 1),
+      // The commit, not its branch: what is rolled out was built from it.
+      ref: place.sha,
+      environment: wanted.environment,
+      description: wanted.description,
+      production_environment: wanted.production,
+      payload: { ...wanted.payload },
+      // Slipway has checked what must be; otherwise its own running check would stop the deployment, and a branch
+      // that is behind would get a merge commit instead of one.
+      auto_merge: false,
+      required_contexts: [],
+    });
+    if (answer.status !== 201 || !('id' in answer.data)) throw new PlatformError('GitHub made no deployment.');
+    await save(place, key, { ...nothing, id: answer.data.id });
+    return answer.data.id;
+  } catch (error) {
+    const unsure = { ...nothing, creating: true, sent: sentBy(place.teller) };
+    await save(place, key, wasRefused(place.teller, error) ? otherwise : unsure);
+    throw error;
+  }
 }
 
 async function find(place: Place, wanted: DeploymentReport): Promise<number | null> {
-  const list = await place.client.rest.repos.listDeployments({
-    owner: place.repository.owner,
-    repo: place.repository.name,
-    sha: place.sha,
-    environment: wanted.environment,
-    per_page: 100,
-  });
-  const found = list.data.find(({ payload }) => {
-    const told = (typeof payload === 'string' ? parse(payload) : payload) as Partial<DeploymentReport['payload']>;
-    return told.job === wanted.payload.job && told.attempt === wanted.payload.attempt;
-  });
-  return found?.id ?? null;
+  const perPage = 100;
+  for (let page = 1; ; page += 1) {
+    const list = await place.client.rest.repos.listDeployments({
+      ...at(place, 1),
+      sha: place.sha,
+      environment: wanted.environment,
+      per_page: perPage,
+      page,
+    });
+    const found = list.data.find(({ payload }) => {
+      const told = (typeof payload === 'string' ? parse(payload) : payload) as Partial<DeploymentReport['payload']>;
+      return told.job === wanted.payload.job && told.attempt === wanted.payload.attempt;
+    });
+    if (found) return found.id;
+    if (list.data.length < perPage) return null;
+  }
+}
+
+async function load(place: Place, key: string): Promise<ToldDeployment> {
+  const text = await place.told.get(key);
+  return text === null ? nothing : (JSON.parse(text) as ToldDeployment);
+}
+
+async function save(place: Place, key: string, told: ToldDeployment): Promise<void> {
+  await place.told.set(key, JSON.stringify(told));
 }
 
 function parse(text: string): unknown {

@@ -1,35 +1,54 @@
 import { afterEach } from '@jest/globals';
-import { createReporter, type GitHubReporter } from '#src/adapters/github/reporter.ts';
+import { createReporter, type GitHubReporter, type ReporterOptions } from '#src/adapters/github/reporter.ts';
 import type { RunView } from '#src/model/run.ts';
-import { memoryTold, openTestGitHub, silent } from './support.ts';
+import { memoryRuns, memoryTold, openTestGitHub, silent } from './support.ts';
 
 export const success = { kind: 'success' } as const;
 export const failure = { kind: 'failure', reason: '`npm test` exited with 1' } as const;
 
-/** A store that holds one run which the test changes. */
-export function holding(first: RunView) {
-  const held = { view: first, excerpt: 'the log' };
-  return held;
+/** A store that holds one run which the test changes: each change is a new version. */
+export class Held {
+  excerpt = 'the log';
+  readonly runs = memoryRuns(() => [this.view]);
+  #view: RunView;
+
+  constructor(view: RunView) {
+    this.#view = view;
+  }
+
+  get view(): RunView {
+    return this.#view;
+  }
+
+  set view(next: RunView) {
+    this.#view = { ...next, run: { ...next.run, version: this.#view.run.version + 1 } };
+  }
+}
+
+export function holding(first: RunView): Held {
+  return new Held(first);
 }
 
 /** Makes reporters that are closed after each test; `open` takes others that shall be. */
 export function reporters() {
   const open: GitHubReporter[] = [];
-  afterEach(() => {
-    for (const made of open.splice(0)) made.close();
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((made) => made.close()));
   });
   return { reporter, open };
 
-  async function reporter(held: { view: RunView; excerpt: string }, told = memoryTold(), refreshMs = 60_000) {
+  async function reporter(held: Held, told = memoryTold(), refreshMs = 60_000, change: Partial<ReporterOptions> = {}) {
     const made = createReporter({
       github: await openTestGitHub(),
-      runs: { view: async (id) => (id === held.view.run.id ? held.view : null) },
+      runs: held.runs,
       told,
       detailsUrl: (run, it) => `https://ci.example/runs/${run.id}/${it?.id ?? ''}`,
       excerpt: async () => held.excerpt,
       logger: silent,
       refreshMs,
       retryMs: 1,
+      settleMs: 5,
+      ...change,
     });
     open.push(made);
     return made;

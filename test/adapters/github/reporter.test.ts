@@ -5,7 +5,19 @@ import { useNock } from '#test/nock.ts';
 import { failure, holding, reporters, states, success, tell } from './reporter-support.ts';
 import { smallGitHub } from './small-github.ts';
 import { plannedOf } from '#test/model/samples.ts';
-import { deployment, ended, job, memoryTold, openTestGitHub, running, silent, until, view } from './support.ts';
+import {
+  deployment,
+  earlier,
+  ended,
+  job,
+  memoryRuns,
+  memoryTold,
+  openTestGitHub,
+  running,
+  silent,
+  until,
+  view,
+} from './support.ts';
 
 const nock = useNock();
 const { reporter, open } = reporters();
@@ -77,9 +89,10 @@ describe('a re-run', () => {
     const held = holding(view([ended('lint', failure)]));
     const it = await reporter(held);
     await tell(it);
-    held.view = view([job('lint', { attempt: 2 })]);
+    const again = [earlier(1, 'person', '@ada re-ran it', failure)];
+    held.view = view([job('lint', { attempt: 2, earlier: again })]);
     await tell(it);
-    held.view = view([ended('lint', success, { attempt: 2 })]);
+    held.view = view([ended('lint', success, { attempt: 2, earlier: again })]);
     await tell(it);
     expect(states(hub.checks)).toEqual([
       ['lint', 'completed', 'failure'],
@@ -92,7 +105,8 @@ describe('a re-run', () => {
     const held = holding(view([running('lint')]));
     const it = await reporter(held);
     await tell(it);
-    held.view = view([ended('lint', success, { attempt: 2 })]);
+    const again = [earlier(1, 'person', '@ada re-ran it')];
+    held.view = view([ended('lint', success, { attempt: 2, earlier: again })]);
     await tell(it);
     expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
   });
@@ -103,7 +117,8 @@ describe('a re-run', () => {
     const it = await reporter(held);
     await tell(it);
     hub.left.push([/^POST/, 'lost before']);
-    held.view = view([ended('lint', success, { attempt: 2 })]);
+    const again = [earlier(1, 'person', '@ada re-ran it', failure)];
+    held.view = view([ended('lint', success, { attempt: 2, earlier: again })]);
     await tell(it);
     expect(states(hub.checks)).toEqual([
       ['lint', 'completed', 'failure'],
@@ -245,7 +260,7 @@ it('two runs are told side by side', async () => {
   ]);
   const it = createReporter({
     github: await openTestGitHub(),
-    runs: { view: async (id) => views.get(id) ?? null },
+    runs: memoryRuns(() => [...views.values()]),
     told: memoryTold(),
     detailsUrl: () => 'https://ci.example/',
     excerpt: async () => '',

@@ -49,13 +49,14 @@ export function smallGitHub(scope: typeof nock, troubles: readonly (readonly [Re
     return [200, check];
   });
   on('get', new RegExp(`^${root}/check-runs/\\d+$`), (_body, path) => {
-    return [200, checks.find((it) => path.endsWith(`/${it.id}`))];
+    const check = checks.find((it) => path.endsWith(`/${it.id}`));
+    return check ? [200, check] : [404, { message: 'Not Found' }];
   });
   on('get', new RegExp(`^${root}/commits/[0-9a-f]+/check-runs`), (_body, path) => {
     const query = new URLSearchParams(path.split('?')[1]);
     if (query.get('app_id') !== String(appId)) return [422, {}];
-    const found = checks.filter((it) => it.name === query.get('check_name'));
-    return [200, { total_count: found.length, check_runs: found }];
+    const page = Number(query.get('page') ?? 1);
+    return [200, { total_count: checks.length, check_runs: checks.slice(100 * (page - 1), 100 * page) }];
   });
   on('post', `${root}/deployments`, (body) => {
     const deployment = { id: (nextId += 1), request: body, statuses: [] };
@@ -67,7 +68,8 @@ export function smallGitHub(scope: typeof nock, troubles: readonly (readonly [Re
   });
   on('post', new RegExp(`^${root}/deployments/\\d+/statuses$`), (body, path) => {
     const deployment = deployments.find((it) => path.includes(`/${it.id}/`));
-    deployment?.statuses.push(body as unknown as ShownDeployment['statuses'][number]);
+    if (!deployment) return [404, { message: 'Not Found' }];
+    deployment.statuses.push(body as unknown as ShownDeployment['statuses'][number]);
     return [201, { id: 1 }];
   });
 

@@ -3,10 +3,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import type nock from 'nock';
 import { pino } from 'pino';
 import { type GitHub, type GitHubOptions, openGitHub } from '#src/adapters/github/github.ts';
-import type { ToldStore } from '#src/engine/store.ts';
+import type { RunStore, ToldStore } from '#src/engine/store.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Job, Run, RunView } from '#src/model/run.ts';
+import type { Attempt, Job, Run, RunView } from '#src/model/run.ts';
 
 export const appId = 29310;
 export const sha = 'a'.repeat(40);
@@ -66,6 +66,26 @@ export function memoryTold(): ToldStore & { readonly values: Map<string, string>
   };
 }
 
+/** The runs of a store, as a reporter sees them: those in `views`, each with what of it was told. */
+export function memoryRuns(views: () => readonly RunView[]) {
+  const told = new Map<string, number>();
+  const runs: Pick<RunStore, 'view' | 'untold' | 'told'> = {
+    view: async (id) => views().find((it) => it.run.id === id) ?? null,
+    untold: async (limit) =>
+      views()
+        .filter(({ run }) => run.version > (told.get(run.id) ?? 0))
+        .map(({ run }) => run.id)
+        .slice(0, limit),
+    told: async (id, version) => void told.set(id, Math.max(version, told.get(id) ?? 0)),
+  };
+  return { ...runs, versions: told };
+}
+
+/** That an attempt was followed by another. */
+export function earlier(attempt: number, by: Attempt['by'], why: string, outcome: Attempt['outcome'] = null): Attempt {
+  return { attempt, by, why, outcome, startedAt: start, finishedAt: start + 1_000 };
+}
+
 export function deployment(environment: string): PlannedJob {
   return plannedOf(`deploy ${environment}`, {
     work: { kind: 'deploy', environment, url: 'https://shop.example', rollout: [] },
@@ -86,7 +106,12 @@ export function job(id: string, change: Partial<Job> = {}): Job {
     annotations: [],
     tests: null,
     progress: null,
+    note: null,
+    cancel: null,
+    worker: null,
+    earlier: [],
     queuedAt: start,
+    notBefore: null,
     startedAt: null,
     finishedAt: null,
     ...change,
@@ -113,6 +138,10 @@ export function view(jobs: readonly Job[], change: Partial<Run> = {}): RunView {
       diagnostics: [],
       pipelineFile: 'slipway.yml',
       pullRequest: null,
+      concurrency: null,
+      cancel: null,
+      note: null,
+      version: 1,
       createdAt: start,
       startedAt: start,
       finishedAt: null,

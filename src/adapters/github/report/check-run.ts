@@ -20,7 +20,7 @@ export interface CheckRun {
   readonly summary: string;
   readonly text: string | null;
   readonly annotations: readonly CheckAnnotation[];
-  /** GitHub shows them once the check run is completed: at most 3. */
+  /** At most 3. */
   readonly actions: readonly Button[];
 }
 
@@ -59,7 +59,7 @@ export function checkRunOf(
     summary: cutBytes(summaryOf(view, job, extras.detailsUrl), maxBytes),
     text: textOf(job, extras),
     annotations: completed ? checkAnnotations(job.annotations) : [],
-    actions: completed ? buttonsOf(job) : [],
+    actions: buttonsOf(job),
   };
 }
 
@@ -82,15 +82,24 @@ export function conclusionOf(outcome: Outcome, allowed: boolean): Conclusion {
 /** What happened, in one line. */
 function headline(view: RunView, job: Job): string {
   if (job.state === 'completed' && job.outcome) return ending(job, job.outcome);
+  const cancel = job.cancel ?? view.run.cancel;
+  if (cancel !== null) return `Cancelling: ${cancel.reason}`;
   if (job.state === 'running') {
     if (job.plan.work.kind === 'deploy') return job.progress ?? `Deploying to ${job.plan.work.environment}`;
     const step = job.steps.find((it) => it.state === 'running');
     return step ? `Step ${step.index + 1} of ${job.steps.length}: ${step.name}` : (job.progress ?? 'Starting');
   }
+  const note = noteOf(view, job);
+  if (note !== null) return `Queued: ${note.replace(/^\p{Lu}(?=\p{Ll}*\b)/u, (first) => first.toLowerCase())}`;
   if (job.state === 'queued') return 'Queued';
   const open = new Set(view.jobs.filter((it) => it.state !== 'completed').map((it) => it.plan.key));
   const needs = job.plan.needs.filter((key) => open.has(key));
   return needs.length > 0 ? `Waiting for ${needs.join(', ')}` : 'Waiting';
+}
+
+/** What a job waits for beside its needs, or null. A run that waits as a whole speaks for its jobs. */
+function noteOf(view: RunView, job: Job): string | null {
+  return job.note ?? (job.state === 'waiting' ? view.run.note : null);
 }
 
 function ending(job: Job, outcome: Outcome): string {

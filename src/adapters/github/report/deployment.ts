@@ -1,5 +1,6 @@
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
+import { generations } from './generations.ts';
 import { cut, quietMentions } from './text.ts';
 
 /** A GitHub deployment of a job as GitHub should show it. */
@@ -7,7 +8,7 @@ export interface DeploymentReport {
   readonly environment: string;
   readonly production: boolean;
   readonly description: string;
-  /** Finds the deployment again if the answer to its creation was lost. */
+  /** Finds the deployment again if the answer to its creation was lost. `attempt`: the first of those that it stands for. */
   readonly payload: { readonly run: string; readonly job: string; readonly attempt: number };
   readonly status: DeploymentStatus;
 }
@@ -32,7 +33,7 @@ export function deploymentOf(view: RunView, job: Job, known: boolean): Deploymen
     environment: work.environment,
     production: /^(prod|production|live)\b/i.test(work.environment),
     description: short(view.run.trigger.title || `Commit ${view.run.trigger.sha.slice(0, 7)}`),
-    payload: { run: view.run.id, job: job.id, attempt: job.attempt },
+    payload: { run: view.run.id, job: job.id, attempt: generations(job).at(-1) ?? 1 },
     status: { ...standing(job), environmentUrl: work.url !== null && /^https?:\/\//.test(work.url) ? work.url : null },
   };
 }
@@ -41,7 +42,7 @@ function standing(job: Job): Pick<DeploymentStatus, 'state' | 'description'> {
   const { outcome } = job;
   if (job.state !== 'completed' || outcome === null) {
     const state = job.state === 'running' ? 'in_progress' : 'queued';
-    return { state, description: short(job.progress ?? (state === 'queued' ? 'Queued' : 'Starting')) };
+    return { state, description: short(job.progress ?? (state === 'queued' ? (job.note ?? 'Queued') : 'Starting')) };
   }
   switch (outcome.kind) {
     case 'success':

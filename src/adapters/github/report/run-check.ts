@@ -1,6 +1,6 @@
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import { reasonOf } from '#src/model/outcome.ts';
-import type { RunView } from '#src/model/run.ts';
+import type { Run, RunView } from '#src/model/run.ts';
 import { type CheckRun, checkAnnotations, conclusionOf, iso } from './check-run.ts';
 import { cut, cutBytes, escapeMarkdown, fenced, maxBytes, titleOf } from './text.ts';
 
@@ -16,6 +16,7 @@ export function runCheckOf(
   extras: { readonly detailsUrl: string; readonly externalId: string },
 ): CheckRun | null {
   const { run, jobs } = view;
+  if (run.state === 'pending' && run.note !== null) return waitingCheck(run, run.note, extras);
   const ended = run.state === 'completed' && run.outcome !== null && jobs.length === 0;
   if (!ended && (jobs.length === 0 || run.diagnostics.length === 0)) return null;
   const outcome =
@@ -59,6 +60,28 @@ export function settledRunCheck(
     completedAt: iso(view.run.startedAt ?? view.run.createdAt),
     title: 'The pipeline was planned',
     summary: 'What runs is shown by the other check runs.',
+    text: null,
+    annotations: [],
+    actions: [],
+  };
+}
+
+/** A run that waits before it is known what it consists of. */
+function waitingCheck(
+  run: Run,
+  note: string,
+  extras: { readonly detailsUrl: string; readonly externalId: string },
+): CheckRun {
+  return {
+    name: runCheckName,
+    externalId: extras.externalId,
+    detailsUrl: extras.detailsUrl,
+    status: 'queued',
+    conclusion: null,
+    startedAt: null,
+    completedAt: null,
+    title: titleOf(`Queued: ${note}`),
+    summary: escapeMarkdown(note),
     text: null,
     annotations: [],
     actions: [],

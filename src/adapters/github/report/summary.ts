@@ -1,5 +1,5 @@
 import type { Outcome } from '#src/model/outcome.ts';
-import type { Job, RunView, Step, TestSummary } from '#src/model/run.ts';
+import type { Attempt, Job, RunView, Step, TestSummary } from '#src/model/run.ts';
 import { duration } from '#src/model/duration.ts';
 import { cut, escapeMarkdown } from './text.ts';
 
@@ -13,6 +13,7 @@ export function summaryOf(view: RunView, job: Job, detailsUrl: string): string {
     job.tests ? testsOf(job.tests) : '',
     stepsOf(job.steps),
     waiting(view, job),
+    earlierOf(job),
     `[Live log](${detailsUrl})${job.attempt > 1 ? ` · attempt ${job.attempt}` : ''}`,
   ];
   return parts.filter((part) => part !== '').join('\n\n');
@@ -23,7 +24,38 @@ function opening(job: Job): string {
   if (job.state !== 'completed' || outcome === null) return job.progress ? escapeMarkdown(job.progress) : '';
   const took =
     job.startedAt !== null && job.finishedAt !== null ? ` Took ${duration(job.finishedAt - job.startedAt)}.` : '';
-  return `${sentence(outcome)}${took}`;
+  const retried = repeatsOf(job).map(({ why }) => why);
+  const again = outcome.kind === 'success' && retried.length > 0 ? ` Retried: ${asSentence(retried.join('; '))}` : '';
+  return `${sentence(outcome)}${took}${again}`;
+}
+
+/** The attempts that this check run showed before, all of which were repeated by themselves: a person's re-run has its own. */
+export function repeatsOf(job: Job): readonly Attempt[] {
+  return job.earlier.slice(job.earlier.findLastIndex(({ by }) => by === 'person') + 1);
+}
+
+/** Every attempt before this one: how it ended, and why there was another. */
+function earlierOf(job: Job): string {
+  if (job.earlier.length === 0) return '';
+  const rows = job.earlier.map(({ attempt, outcome, why }) => {
+    const end = outcome === null ? 'It was given up without an end.' : sentenceInLine(outcome);
+    return `- Attempt ${attempt}: ${end} Then: ${asSentence(why)}`;
+  });
+  return ['**Earlier attempts:**', '', ...rows].join('\n');
+}
+
+const kinds = {
+  success: 'passed',
+  failure: 'failed',
+  timed_out: 'timed out',
+  cancelled: 'cancelled',
+  skipped: 'skipped',
+  neutral: 'neither passed nor failed',
+  broken: "Slipway's failure",
+} as const;
+
+function sentenceInLine(outcome: Outcome): string {
+  return outcome.kind === 'success' ? 'passed.' : `${kinds[outcome.kind]}: ${asSentence(cut(outcome.reason, 300))}`;
 }
 
 function sentence(outcome: Outcome): string {
