@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PlatformError } from '#src/model/outcome.ts';
 import { faultOf } from './faults.ts';
 import type { Client, Urgency } from './github.ts';
 
@@ -20,6 +19,8 @@ export interface Question {
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** Of the answer that is known: the same answer then costs nothing of the hour's requests. */
   readonly etag?: string | null;
+  /** Asked again if GitHub fails for a moment. An installation's client does that by itself, the App's doesn't. */
+  readonly again?: boolean;
 }
 
 /** After everything else, and not waited for when the hour's requests are used up. */
@@ -27,8 +28,8 @@ const patient: Urgency = { priority: 2, patienceMs: 60_000 };
 const pausesMs = [250, 1_000];
 
 /**
- * Asks GitHub; null if the answer is still the known one. What fails for a moment is asked again. Throws what Octokit throws, and at
- * once the signal's reason when it is aborted.
+ * Asks GitHub; null if the answer is still the known one. Throws what Octokit throws, and at once the signal's reason
+ * when it is aborted.
  */
 export async function ask(client: Client, question: Question, signal: AbortSignal): Promise<Page | null> {
   for (let attempt = 0; ; attempt += 1) {
@@ -39,9 +40,7 @@ export async function ask(client: Client, question: Question, signal: AbortSigna
       signal.throwIfAborted();
       if (statusOf(error) === 304) return null;
       const pause = pausesMs[attempt];
-      // The limiter's refusal: the hour's requests are used up.
-      if (error instanceof PlatformError) throw error;
-      if (pause === undefined || faultOf(error, Date.now()).kind !== 'transient') throw error;
+      if (!question.again || pause === undefined || faultOf(error, Date.now()).kind !== 'transient') throw error;
       await sleep(pause, undefined, { ref: false, signal });
     }
   }
@@ -58,7 +57,7 @@ export async function* pages(
   for (let count = 1; page !== null; count += 1) {
     yield page;
     if (page.next === null || count >= most) return;
-    page = await ask(client, { route: `GET ${page.next}` }, signal);
+    page = await ask(client, { route: `GET ${page.next}`, again: question.again ?? false }, signal);
   }
 }
 

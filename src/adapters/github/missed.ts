@@ -42,7 +42,7 @@ const state = z.object({
 type State = z.infer<typeof state>;
 
 const item = z.object({
-  id: z.number(),
+  id: z.union([z.number(), z.string()]),
   guid: z.string(),
   delivered_at: z.string().transform((text) => Date.parse(text)),
   status_code: z.number(),
@@ -106,12 +106,12 @@ async function list(
   const found = new Map<string, Item>();
   let at: number | null = null;
   const parameters = { per_page: 100, ...(before === null ? { status: 'failure' } : {}) };
-  for await (const page of pages(client, { route: 'GET /app/hook/deliveries', parameters }, signal)) {
+  for await (const page of pages(client, { route: 'GET /app/hook/deliveries', parameters, again: true }, signal)) {
     at ??= page.at;
     const items = z.array(item).parse(page.data);
     for (const it of items) {
       // What succeeded is looked for too: a database that was put back from a copy lacks what came since.
-      const failed = it.status_code < 200 || it.status_code >= 400;
+      const failed = it.status_code < 200 || it.status_code >= 300;
       const ours = before !== null && it.delivered_at > before.from;
       if (it.delivered_at < oldest || !isOfUse(it.event, it.action ?? null) || !(failed || ours)) continue;
       // Newest first: the id of the newest attempt, the time of the first.
@@ -119,15 +119,15 @@ async function list(
     }
     if ((items.at(-1)?.delivered_at ?? 0) < oldest) break;
   }
-  // Times are in whole seconds; later ids are later deliveries.
-  const items = [...found.values()].sort((a, b) => a.delivered_at - b.delivered_at || a.id - b.id);
+  // Times are in whole seconds; within one the list's own order counts.
+  const items = [...found.values()].reverse().sort((a, b) => a.delivered_at - b.delivered_at);
   return { items, at };
 }
 
 /** The delivery's body, or null if GitHub hasn't got it any more. */
 async function bodyOf(client: Client, { id }: Item, signal: AbortSignal): Promise<Buffer | null> {
   try {
-    const answer = await ask(client, { route: `GET /app/hook/deliveries/${id}` }, signal);
+    const answer = await ask(client, { route: `GET /app/hook/deliveries/${id}`, again: true }, signal);
     const { request } = z
       .object({ request: z.object({ payload: z.record(z.string(), z.unknown()).nullish() }).nullish() })
       .parse(answer?.data);
@@ -142,12 +142,12 @@ async function bodyOf(client: Client, { id }: Item, signal: AbortSignal): Promis
 async function askAgain(
   parts: MissedParts,
   client: Client,
-  id: number,
+  id: Item['id'],
   guid: string,
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await ask(client, { route: `POST /app/hook/deliveries/${id}/attempts` }, signal);
+    await ask(client, { route: `POST /app/hook/deliveries/${id}/attempts`, again: true }, signal);
     return true;
   } catch (error) {
     signal.throwIfAborted();

@@ -102,7 +102,8 @@ async function installations(parts: ReconcileParts, signal: AbortSignal): Promis
   const app = await parts.github.probot.auth();
   const list = z.array(z.object({ id: z.number(), suspended_at: z.string().nullish() }));
   const ids: number[] = [];
-  for await (const page of pages(app, { route: 'GET /app/installations', parameters: { per_page: 100 } }, signal)) {
+  const question = { route: 'GET /app/installations', parameters: { per_page: 100 }, again: true };
+  for await (const page of pages(app, question, signal)) {
     for (const { id, suspended_at } of list.parse(page.data)) if (!suspended_at) ids.push(id);
   }
   return ids;

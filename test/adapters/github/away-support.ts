@@ -71,7 +71,7 @@ export async function makeSlip(): Promise<Slip> {
     told: told.values,
     up: true,
     broken: false,
-    aheadMs: 60_000,
+    aheadMs: 0,
     start(change = {}) {
       const catchUp = openCatchUp({
         github,
