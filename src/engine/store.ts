@@ -4,6 +4,7 @@ import type { Trigger } from '#src/model/event.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Concurrency, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
+import type { RolloutChange } from '#src/model/rollout-change.ts';
 import type { Attempt, Cancellation, Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
 import type { ArchiveRef } from './ports.ts';
 
@@ -276,8 +277,8 @@ export interface DeploymentRecord {
   readonly state: 'queued' | 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
   /** A sentence on where it stands. */
   readonly description: string;
-  /** Image before and after, for each workload. */
-  readonly changes: readonly { readonly workload: string; readonly before: string | null; readonly after: string }[];
+  /** For each workload, in the order of the environment's `rollout`: the images, and how far it got. */
+  readonly changes: readonly RolloutChange[];
   readonly createdAt: number;
   readonly updatedAt: number;
   /** When the first workload was patched, or null: the deadline counts from here, also after a restart. */

@@ -9,9 +9,11 @@ import type { Trouble } from '#src/model/rollout-trouble.ts';
  * set follows from `behave`. Time is the given `sleep`, so a test may run it as quickly as it likes.
  */
 export class FakeCluster implements Cluster {
-  /** What was patched, in order: `shop/api=image`. */
+  /** What was patched (refused ones aren't in it), in order: `shop/api=image`. */
   readonly patches: string[] = [];
   readonly #options: FakeClusterOptions;
+  readonly #observers = new Set<() => void>();
+  #outage: Error | null = null;
   readonly #workloads = new Map<string, Workload>();
 
   constructor(options: FakeClusterOptions) {
@@ -24,7 +26,7 @@ export class FakeCluster implements Cluster {
   }
 
   async inspect(target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState> {
-    signal.throwIfAborted();
+    this.#reach(signal);
     return this.#find(target).state;
   }
 
@@ -33,11 +35,11 @@ export class FakeCluster implements Cluster {
     image: string,
     signal: AbortSignal,
   ): Promise<{ readonly generation: number; readonly image: string }> {
-    signal.throwIfAborted();
+    this.#reach(signal);
     const workload = this.#find(target);
-    this.patches.push(`${target.namespace}/${target.name}=${image}`);
     const refused = this.#options.refuse?.(image);
     if (refused) throw refused;
+    this.patches.push(`${target.namespace}/${target.name}=${image}`);
     const unchanged = workload.state.image === image;
     if (unchanged) return { generation: workload.state.generation, image };
     const generation = workload.state.generation + 1;
@@ -48,6 +50,7 @@ export class FakeCluster implements Cluster {
   }
 
   async *observe(target: RolloutTarget, signal: AbortSignal): AsyncGenerator<WorkloadState> {
+    this.#reach(signal);
     const workload = this.#find(target);
     const queue: WorkloadState[] = [workload.state];
     let wake = Promise.withResolvers<void>();
@@ -56,10 +59,12 @@ export class FakeCluster implements Cluster {
       wake.resolve();
     };
     const abort = () => wake.resolve();
+    this.#observers.add(abort);
     workload.watchers.add(watcher);
     signal.addEventListener('abort', abort);
     try {
       while (!signal.aborted) {
+        if (this.#outage) throw this.#outage;
         const state = queue.shift();
         if (state) {
           yield state;
@@ -70,12 +75,13 @@ export class FakeCluster implements Cluster {
       }
     } finally {
       workload.watchers.delete(watcher);
+      this.#observers.delete(abort);
       signal.removeEventListener('abort', abort);
     }
   }
 
   async lastLines(target: RolloutTarget, lines: number, signal: AbortSignal): Promise<string> {
-    signal.throwIfAborted();
+    this.#reach(signal);
     const { state } = this.#find(target);
     if (!state.troubles.some((it) => it.kind === 'crash')) return '';
     return (this.#options.log ?? '').split('\n').slice(-lines).join('\n');
@@ -86,6 +92,17 @@ export class FakeCluster implements Cluster {
     const workload = this.#workloads.get(name);
     if (!workload) throw new Error(`No workload ${name}`);
     show(workload, { ...workload.state, ...change });
+  }
+
+  /** From now on nothing is answered but this error; null: all is well again. What runs in the cluster goes on. */
+  outage(error: Error | null): void {
+    this.#outage = error;
+    for (const wake of this.#observers) wake();
+  }
+
+  #reach(signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (this.#outage) throw this.#outage;
   }
 
   async #play(workload: Workload, set: number, script: readonly FakeStep[]): Promise<void> {

@@ -2,7 +2,7 @@ import type { Cluster } from '#src/engine/ports.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
-import { Connection, type ConnectionLogger, type ConnectionOptions } from './connection.ts';
+import { Connection, type ConnectionLogger, type ConnectionOptions, type Patience } from './connection.ts';
 import { explained } from './errors.ts';
 import { lastLines } from './logs.ts';
 import type { Workload } from './objects.ts';
@@ -14,12 +14,14 @@ export interface ClustersOptions {
   /** The operator's clusters by name; `default` serves targets that name none. */
   readonly clusters: ReadonlyMap<string, ConnectionOptions>;
   readonly logger: ConnectionLogger;
+  /** For tests. */
+  readonly patience?: Patience;
 }
 
 /** One Cluster for all: each target goes to the one it names. Nothing is loaded or connected before the first call. */
 export function openClusters(options: ClustersOptions): Cluster {
-  const { clusters, logger } = options;
-  const connections = new Map([...clusters].map(([name, it]) => [name, new Connection(name, it, logger)]));
+  const { clusters, logger, patience } = options;
+  const connections = new Map([...clusters].map(([name, it]) => [name, new Connection(name, it, logger, patience)]));
   const find = (target: RolloutTarget) => {
     const name = target.cluster ?? 'default';
     const connection = connections.get(name);
@@ -75,7 +77,7 @@ async function setImage(
   const text = await asking(at, target, doing, signal, () =>
     at.connection.request({ method: 'PATCH', path: workloadPath(target), query, body }, signal),
   );
-  const workload = JSON.parse(text) as Workload;
+  const workload = parse(text, at);
   return { generation: workload.metadata.generation ?? 0, image: imageOf(workload, target.container) ?? image };
 }
 

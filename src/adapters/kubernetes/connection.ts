@@ -24,43 +24,73 @@ export interface ApiRequest {
   readonly body?: unknown;
 }
 
-/** How long a request is repeated while the server can't answer. */
-const patienceMs = 60_000;
+/** How long is waited for the API server, in milliseconds. */
+export interface Patience {
+  /** A request is repeated so long while the server can't answer; then it is told, for the caller to decide. */
+  readonly outageMs: number;
+  /** For one answer. */
+  readonly answerMs: number;
+  /** A watch that is silent for so long may be a connection that nobody holds any more: it is opened again. */
+  readonly silenceMs: number;
+}
+
+export const usualPatience: Patience = { outageMs: 10_000, answerMs: 30_000, silenceMs: 30_000 };
+
+/** The longest Retry-After that is kept. */
+const longestPauseMs = 60_000;
 
 /** Requests and watches on one API server. The client library is loaded with the first. */
 export class Connection {
   readonly #name: string;
   readonly #options: ConnectionOptions;
   readonly #logger: ConnectionLogger;
+  readonly #patience: Patience;
   #loaded: Promise<Loaded> | null = null;
+  /** The server asked to be left alone until then, by the steady clock. */
+  #notBefore = 0;
 
-  constructor(name: string, options: ConnectionOptions, logger: ConnectionLogger) {
+  constructor(name: string, options: ConnectionOptions, logger: ConnectionLogger, patience: Patience = usualPatience) {
+    this.#patience = patience;
     this.#name = name;
     this.#options = options;
     this.#logger = logger;
   }
 
-  /** The answer's body. Repeats what may pass (429, 409, 5xx, connection) for a minute. Throws StatusError or the network's error. */
+  /**
+   * The answer's body. Repeats what may pass (429, 409, 5xx, connection) for a few seconds, not before the server's
+   * Retry-After; reads the credentials again when they are refused. Throws StatusError or the network's error.
+   */
   async request(request: ApiRequest, signal: AbortSignal): Promise<string> {
-    const until = Date.now() + patienceMs;
-    let reloaded = false;
+    const until = performance.now() + this.#patience.outageMs;
+    let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
+      const used = this.#load();
       try {
-        return await this.#send(request, signal);
+        await sleep(Math.max(0, this.#notBefore - performance.now()), undefined, { signal, ref: false });
+        return await this.#send(request, await used, signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof StatusError && error.code === 401 && !reloaded) {
-          reloaded = true;
-          this.#loaded = null;
-          this.#logger.info({ cluster: this.#name }, 'credentials refused, reading the kubeconfig again');
+        if (error instanceof StatusError && error.code === 401 && !renewed) {
+          renewed = true;
+          this.#renew(used);
           continue;
         }
-        const pause = pauseMs(error, attempt);
-        if (!isTransient(error) || Date.now() + pause > until) throw error;
+        if (error instanceof StatusError && error.retryAfterMs !== null) {
+          this.#notBefore = performance.now() + Math.min(error.retryAfterMs, longestPauseMs);
+        }
+        const pause = pauseMs(attempt);
+        if (!isTransient(error) || performance.now() + pause > until) throw error;
         this.#logger.info({ cluster: this.#name, path: request.path, err: error, pause }, 'request is repeated');
-        await sleep(pause, undefined, { signal });
+        await sleep(pause, undefined, { signal, ref: false });
       }
     }
+  }
+
+  /** Many requests may be refused for one rotation: whoever comes first has the credentials read again. */
+  #renew(refused: Promise<Loaded>): void {
+    if (this.#loaded !== refused) return;
+    this.#loaded = null;
+    this.#logger.info({ cluster: this.#name }, 'credentials refused, reading the kubeconfig again');
   }
 
   /** Events until the watch ends for whatever reason; the caller lists again. Throws StatusError with an empty message if it isn't opened. */
@@ -104,8 +134,8 @@ export class Connection {
     }
   }
 
-  async #send(request: ApiRequest, signal: AbortSignal): Promise<string> {
-    const { library, config } = await this.#load();
+  async #send(request: ApiRequest, { library, config }: Loaded, outer: AbortSignal): Promise<string> {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(this.#patience.answerMs)]);
     const url = new URL(`${config.getCurrentCluster()?.server ?? ''}${request.path}`);
     for (const [key, value] of Object.entries(request.query ?? {})) url.searchParams.set(key, value);
     const context = new library.RequestContext(url.toString(), library.HttpMethod[request.method]);
@@ -113,8 +143,8 @@ export class Connection {
       context.setHeaderParam('Content-Type', library.PatchStrategy.StrategicMergePatch);
       context.setBody(JSON.stringify(request.body));
     }
-    await config.applySecurityAuthentication(context);
-    context.setSignal(AbortSignal.any([signal, AbortSignal.timeout(30_000)]));
+    await authenticate(config, context, this.#name, signal);
+    context.setSignal(signal);
     const response = await library.createConfiguration().httpApi.send(context).toPromise();
     const text = await response.body.text();
     if (response.httpStatusCode < 200 || response.httpStatusCode > 299) {
@@ -124,11 +154,13 @@ export class Connection {
   }
 
   #load(): Promise<Loaded> {
-    this.#loaded ??= load(this.#options).catch((error: unknown) => {
-      this.#loaded = null;
-      throw error;
+    if (this.#loaded) return this.#loaded;
+    const loaded = load(this.#options, this.#patience);
+    this.#loaded = loaded;
+    loaded.catch(() => {
+      if (this.#loaded === loaded) this.#loaded = null;
     });
-    return this.#loaded;
+    return loaded;
   }
 }
 
@@ -138,7 +170,7 @@ interface Loaded {
   readonly watch: Library.Watch;
 }
 
-async function load(options: ConnectionOptions): Promise<Loaded> {
+async function load(options: ConnectionOptions, patience: Patience): Promise<Loaded> {
   const library = await import('@kubernetes/client-node');
   const config = readConfig(library, options.kubeconfig);
   if (options.context !== null) {
@@ -146,19 +178,50 @@ async function load(options: ConnectionOptions): Promise<Loaded> {
       const names = config.getContexts().map((it) => it.name);
       throw new PlatformError(
         `The kubeconfig has no context ${options.context}; it has ${names.join(', ') || 'none'}.`,
+        { retry: 'never' },
       );
     }
     config.setCurrentContext(options.context);
   }
   const cluster = config.getCurrentCluster();
-  if (!cluster) throw new PlatformError('The kubeconfig names no current cluster. Set current-context in it.');
+  if (!cluster) {
+    throw new PlatformError('The kubeconfig names no current cluster. Set current-context in it.', { retry: 'never' });
+  }
   if (cluster.server.startsWith('http:') && !cluster.skipTLSVerify) {
     throw new PlatformError(
       `The cluster's address ${cluster.server} isn't encrypted. If that is meant, set insecure-skip-tls-verify: true for it in the kubeconfig.`,
+      { retry: 'never' },
     );
   }
   reuseConnections(config);
-  return { library, config, watch: new library.Watch(config) };
+  const watch = new library.Watch(config);
+  // Not in the library's types, which has 30 s.
+  Object.assign(watch, { requestTimeoutMs: patience.silenceMs });
+  return { library, config, watch };
+}
+
+/** Adds the credentials. A plugin that brings them is a program of the operator's: it may fail, or hang. */
+async function authenticate(
+  config: Library.KubeConfig,
+  context: Library.RequestContext,
+  cluster: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await Promise.race([config.applySecurityAuthentication(context), aborted.promise]);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.trim().slice(0, 200) : String(error);
+    throw new PlatformError(
+      `Slipway gets no credentials for cluster ${cluster}: ${why}. Check the user in the kubeconfig and its plugin or token file.`,
+      { cause: error },
+    );
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function readConfig(library: Loaded['library'], kubeconfig: string): Library.KubeConfig {
@@ -189,9 +252,8 @@ function reuseConnections(config: Library.KubeConfig): void {
   };
 }
 
-/** Milliseconds until the next try: what the server asks for, else doubling from a quarter of a second to 5 s. */
-function pauseMs(error: unknown, attempt: number): number {
-  if (error instanceof StatusError && error.retryAfterMs !== null) return Math.min(error.retryAfterMs, 30_000);
+/** Milliseconds until the next try: doubling from a quarter of a second to 5 s. */
+function pauseMs(attempt: number): number {
   return Math.min(5000, 250 * 2 ** attempt) * (0.75 + Math.random() / 2);
 }
 

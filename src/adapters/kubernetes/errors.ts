@@ -22,7 +22,8 @@ export class StatusError extends Error {
 /** Fit to be tried again unchanged: 429, 409 (a writer in between) and what servers and proxies say when they are ill. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof StatusError) return [409, 429, 500, 502, 503, 504].includes(error.code);
-  return error instanceof Error && !isCertificateError(error) && networkCode(error) !== null;
+  if (error instanceof PlatformError || !(error instanceof Error)) return false;
+  return !isCertificateError(error) && networkCode(error) !== null;
 }
 
 /** What people are told. `doing` completes "Slipway may not ...": `patch deployment shop/api`. */
@@ -34,6 +35,7 @@ export function explained(error: unknown, cluster: string, target: RolloutTarget
   if (isCertificateError(error)) {
     return new PlatformError(
       `The certificate of ${cluster} can't be verified (${networkCode(error)}). Check certificate-authority in the kubeconfig.`,
+      { retry: 'never' },
     );
   }
   const code = networkCode(error);
@@ -84,7 +86,7 @@ function isCertificateError(error: Error): boolean {
 
 /** `ECONNREFUSED` of a failed fetch, whose cause carries it; null if it is no network error. */
 function networkCode(error: Error): string | null {
-  if (error.name === 'TimeoutError') return 'no answer within 30 s';
+  if (error.name === 'TimeoutError') return 'no answer in time';
   const { cause } = error;
   if (cause === undefined) return codeOf(error);
   const first = hasErrors(cause) ? cause.errors[0] : cause;

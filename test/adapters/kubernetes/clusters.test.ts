@@ -18,17 +18,23 @@ let fixture: Fixture;
 afterEach(async () => fixture.close());
 const never = new AbortController().signal;
 
-function roll(image: string, workload: RolloutTarget = target, timeoutMs = 20_000) {
-  return rollOut({
+async function roll(image: string, workload: RolloutTarget = target, timeoutMs = 20_000) {
+  let lastLines = '';
+  const result = await rollOut({
     items: [{ target: workload, image }],
+    begun: null,
     cluster: fixture.cluster,
     clock: { now: () => Date.now() },
     timeoutMs,
     onProgress: () => {},
-    onPlanned: async () => {},
+    onChange: async () => {},
+    onLines: (lines) => {
+      lastLines = lines;
+    },
     signal: never,
     leave: never,
   });
+  return { ...result, lastLines };
 }
 
 describe('a whole rollout', () => {
