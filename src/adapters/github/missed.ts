@@ -120,7 +120,7 @@ async function list(
     if ((items.at(-1)?.delivered_at ?? 0) < oldest) break;
   }
   // Times are in whole seconds; within one the list's own order counts.
-  const items = [...found.values()].reverse().sort((a, b) => a.delivered_at - b.delivered_at);
+  const items = [...found.values()].toReversed().sort((a, b) => a.delivered_at - b.delivered_at);
   return { items, at };
 }
 

@@ -223,6 +223,26 @@ it.each([
   expect(await look()).toMatchObject({ runs, complete: true });
 });
 
+it('gives deliveries time to arrive, and can be ended meanwhile', async () => {
+  await look();
+  noDeliveries();
+  const sha = await slip.town.commit('a.txt', 'b');
+  await slip.town.push('main');
+  await catchUp.close();
+  slip.requests();
+  catchUp = slip.start({ reconcile: true, settleMs: 3_600_000 });
+  const looking = catchUp.look();
+  await slip.town.github.waitFor('the comparison', () =>
+    slip.town.github.world.exchanges.some(({ path }) => path.endsWith('/matching-refs/tags')),
+  );
+  await catchUp.close();
+  expect(await looking).toMatchObject({ runs: 0, complete: false });
+  expect(slip.runs).toHaveLength(1);
+  catchUp = slip.start({ reconcile: true });
+  expect(await look()).toMatchObject({ runs: 1 });
+  expect(slip.runs.at(-1)).toBe(`refs/heads/main ${sha}`);
+});
+
 it('can be switched off', async () => {
   await catchUp.close();
   catchUp = slip.start({ reconcile: false });
