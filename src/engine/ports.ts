@@ -213,7 +213,8 @@ export interface Forge {
   /** Open pull request whose head is this branch of this repository, if there is one. */
   openPullRequest(repository: Repository, branch: string): Promise<PullRequest | null>;
   react(repository: Repository, commentId: number, reaction: Reaction): Promise<void>;
-  comment(repository: Repository, number: number, body: string): Promise<void>;
+  /** `key` names what the comment answers: with the same key it is made once, also if the answer was lost or the server died. */
+  comment(repository: Repository, number: number, body: string, key?: string): Promise<void>;
 }
 
 export type Role = 'none' | 'read' | 'triage' | 'write' | 'maintain' | 'admin';
@@ -248,11 +249,25 @@ export interface Logs {
     signal: AbortSignal,
     written?: () => Promise<boolean>,
   ): AsyncIterable<{ readonly offset: number; readonly bytes: Buffer }>;
+  /** False if it was never opened, or is no longer kept. */
+  exists(log: LogName): Promise<boolean>;
+  /** Removes the log, if there is one and nobody in this process writes it. */
+  remove(log: LogName): Promise<void>;
+  /** Every log that is kept, in no order. */
+  all(): AsyncIterable<Stored<LogName>>;
 }
 
 export interface LogName {
   readonly jobId: string;
   readonly attempt: number;
+}
+
+/** Something that takes up disk. */
+export interface Stored<Name> {
+  readonly name: Name;
+  readonly bytes: number;
+  /** When it was last written. */
+  readonly at: number;
 }
 
 export interface LogWriter {
@@ -262,7 +277,33 @@ export interface LogWriter {
   write(bytes: Buffer): void;
   /** Forgets what lies behind `offset`; nothing happens if the log is shorter. Only before the first write. */
   cut(offset: number): Promise<void>;
+  /** Aborted with a PlatformError when the log can't be written any more: whoever writes had better stop. */
+  readonly failed: AbortSignal;
+  /** Throws what `failed` says, if it was aborted. */
   close(): Promise<void>;
+}
+
+// ---- What is kept on disk -------------------------------------------------------------------------
+
+/** The archives of artifacts that an Executor stored. */
+export interface Archives {
+  /** In no order. The name's job and attempt made it. */
+  all(): AsyncIterable<Stored<LogName & { readonly ref: ArchiveRef }>>;
+  remove(ref: ArchiveRef): Promise<void>;
+}
+
+/** What can be had again at a cost, and is kept for that (mirrors, checked-out trees, images). */
+export interface Cache {
+  /**
+   * Removes what wasn't used since `before`, and then what wasn't used for longest until at most `bytes` are left (null:
+   * no such limit). Never what is in use, and nothing that wasn't made or brought here by Slipway. Returns what went.
+   */
+  clean(keep: { readonly before: number | null; readonly bytes: number | null }): Promise<Removed>;
+}
+
+export interface Removed {
+  readonly count: number;
+  readonly bytes: number;
 }
 
 // ---- Policy and time ----------------------------------------------------------------------------

@@ -54,12 +54,18 @@ export async function streamJob(parts: JobStreamParts, first: Job, from: number,
     return logs.read(log, renderer.position, renderer.position + readAtOnce);
   }
 
+  /** Another server may write the log. */
+  async function isWritten(): Promise<boolean> {
+    const job = await store.runs.job(first.id);
+    return job?.state === 'running' && job.attempt === first.attempt;
+  }
+
   function follow(): { done: Promise<void>; stop(): void } {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, stream.signal]);
     async function run(): Promise<void> {
       try {
-        for await (const { bytes } of logs.follow(log, renderer.position, signal)) {
+        for await (const { bytes } of logs.follow(log, renderer.position, signal, isWritten)) {
           const lines = renderer.push(bytes);
           // Read after the bytes came, so that the step they belong to is known.
           const job = lines.length > 0 ? await current() : null;

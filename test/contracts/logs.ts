@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { LogName, Logs } from '#src/engine/ports.ts';
+import type { LogName, Logs, LogWriter } from '#src/engine/ports.ts';
 
 /** What every Logs must do. `reopen` answers with a Logs on the same data, as another process would see it. */
 export function logsContract(
@@ -114,6 +114,157 @@ export function logsContract(
       writer.write(Buffer.from('half'));
       await writer.close();
       expect(await collect(made.reopen(), 2)).toBe('lf');
+    });
+
+    describe('where another process writes', () => {
+      it('is followed as long as that is so, and to its end', async () => {
+        const writer = await made.logs.open(log);
+        writer.write(Buffer.from('one\n'));
+        let asked = 0;
+        let writing = true;
+        const chunks: string[] = [];
+        async function written(): Promise<boolean> {
+          asked += 1;
+          if (asked === 1) writer.write(Buffer.from('two\n'));
+          if (asked === 2) {
+            writer.write(Buffer.from('three\n'));
+            await writer.close();
+            writing = false;
+          }
+          return writing;
+        }
+        for await (const { bytes } of made.reopen().follow(log, 0, never, written)) chunks.push(bytes.toString());
+        expect(chunks.join('')).toBe('one\ntwo\nthree\n');
+        expect(asked).toBeGreaterThan(1);
+      });
+
+      it('is waited for, also before it is there', async () => {
+        let writer: LogWriter | null = null;
+        let asked = 0;
+        async function written(): Promise<boolean> {
+          asked += 1;
+          if (asked === 2) {
+            writer = await made.logs.open(log);
+            writer.write(Buffer.from('late'));
+            await writer.close();
+          }
+          return asked < 3;
+        }
+        const chunks: string[] = [];
+        for await (const { bytes } of made.reopen().follow(log, 0, never, written)) chunks.push(bytes.toString());
+        expect(chunks.join('')).toBe('late');
+      });
+
+      it('stops following when the signal is aborted, or nobody can say whether it is written', async () => {
+        const stop = new AbortController();
+        for await (const { bytes: _ } of made.logs.follow(log, 0, stop.signal, async () => {
+          stop.abort();
+          return true;
+        }));
+        const unknown = made.logs.follow(log, 0, never, () => Promise.reject(new Error('no database')));
+        await expect(unknown[Symbol.asyncIterator]().next()).rejects.toThrow('no database');
+      });
+    });
+
+    describe('cut', () => {
+      async function left(text: string): Promise<void> {
+        const writer = await made.logs.open(log);
+        writer.write(Buffer.from(text));
+        await writer.close();
+      }
+
+      it('forgets what lies behind the offset, and is written again from there', async () => {
+        await left('begin\none\ntw');
+        const writer = await made.reopen().open(log);
+        await writer.cut(6);
+        expect(writer.offset).toBe(6);
+        expect(await made.logs.size(log)).toBe(6);
+        writer.write(Buffer.from('one\ntwo\n'));
+        await writer.close();
+        expect((await made.logs.read(log, 0)).toString()).toBe('begin\none\ntwo\n');
+      });
+
+      it('does nothing to a shorter log', async () => {
+        await left('short');
+        const writer = await made.logs.open(log);
+        await writer.cut(5);
+        await writer.cut(100);
+        expect(writer.offset).toBe(5);
+        writer.write(Buffer.from('er'));
+        await writer.close();
+        expect((await made.logs.read(log, 0)).toString()).toBe('shorter');
+      });
+
+      it('is refused once something was written', async () => {
+        const writer = await made.logs.open(log);
+        writer.write(Buffer.from('x'));
+        await expect(writer.cut(0)).rejects.toThrow(/being written/);
+        await writer.close();
+      });
+
+      it.each(['the same process', 'another process'])(
+        'keeps a reader of %s at its offset until the log has grown past it',
+        async (where) => {
+          await left('one\ntwo\n');
+          const same = where === 'the same process';
+          const reader = same ? made.logs : made.reopen();
+          const writer = await made.logs.open(log);
+          const chunks = reader.follow(log, 4, never, async () => true)[Symbol.asyncIterator]();
+          expect((await chunks.next()).value?.bytes.toString()).toBe('two\n');
+          await writer.cut(0);
+          const next = chunks.next();
+          writer.write(Buffer.from('one\ntw'));
+          await expectSize(reader, 6);
+          writer.write(Buffer.from('o\nthree\n'));
+          expect(await next).toMatchObject({ value: { offset: 8, bytes: Buffer.from('three\n') } });
+          await chunks.return?.();
+          await writer.close();
+        },
+      );
+
+      async function expectSize(logs: Logs, size: number): Promise<void> {
+        for await (const { offset, bytes } of logs.follow(log, 0, never, async () => true)) {
+          if (offset + bytes.length >= size) return;
+        }
+      }
+    });
+
+    it('is there from the moment it was opened until it is removed', async () => {
+      expect(await made.logs.exists(log)).toBe(false);
+      await (await made.logs.open(log)).close();
+      expect(await made.reopen().exists(log)).toBe(true);
+      await made.logs.remove(log);
+      expect(await made.reopen().exists(log)).toBe(false);
+      await made.logs.remove(log);
+    });
+
+    it('is not removed while it is written', async () => {
+      const writer = await made.logs.open(log);
+      writer.write(Buffer.from('kept'));
+      await made.logs.remove(log);
+      await writer.close();
+      expect((await made.logs.read(log, 0)).toString()).toBe('kept');
+    });
+
+    it('is listed with its size and time', async () => {
+      const names = [log, { jobId: 'job-1', attempt: 12 }, { jobId: 'job_2-3', attempt: 1 }];
+      const before = Date.now() - 5_000;
+      for (const [index, name] of names.entries()) {
+        const writer = await made.logs.open(name);
+        writer.write(Buffer.alloc(index + 1));
+        await writer.close();
+      }
+      const found = [];
+      for await (const stored of made.reopen().all()) found.push(stored);
+      const sizes = new Map(found.map(({ name, bytes }) => [`${name.jobId} ${name.attempt}`, bytes]));
+      expect(sizes).toEqual(
+        new Map([
+          ['job-1 1', 1],
+          ['job-1 12', 2],
+          ['job_2-3 1', 3],
+        ]),
+      );
+      for (const { at } of found) expect(at).toBeGreaterThan(before);
     });
 
     it.each([['../x'], ['a/b'], [''], ['.'], ['a\0b'], ['-x'], ['x'.repeat(200)]])(

@@ -1,28 +1,48 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, type FileHandle, rm, stat } from 'node:fs/promises';
+import { mkdir, open, type FileHandle, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { LogName, Logs } from '#src/engine/ports.ts';
-import { openWriter, type Writer } from './writer.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LogName, Logs, Stored } from '#src/engine/ports.ts';
+import type { Space } from '#src/engine/space.ts';
+import { PlatformError } from '#src/model/outcome.ts';
+import { openWriter, type Refusal, type Writer } from './writer.ts';
 
-export interface FileLogs extends Logs {
-  /** Removes the log, if there is one. It must not be open. */
-  delete(log: LogName): Promise<void>;
+export interface FileLogsOptions {
+  readonly home: string;
+  /** Says when the disk's reserve is reached: logs end then. Default: they go on until the disk is full. */
+  readonly space?: Pick<Space, 'shortageFor'>;
 }
 
 const chunkBytes = 256 * 1024;
+/** How often a log is looked at that another process writes. */
+const lookMs = 300;
 
-/** Logs as plain files under `home/logs`. One process at a time writes; see docs/decisions/logs.md. */
-export function openLogs(options: { readonly home: string }): FileLogs {
+/**
+ * Logs as plain files under `home/logs`. A log is written by one process at a time, and read by any; see
+ * docs/decisions/logs.md.
+ */
+export function openLogs(options: FileLogsOptions): Logs {
   const writers = new Map<string, Writer>();
+  const opening = new Set<string>();
+  const refuse: Refusal = (bytes) => options.space?.shortageFor(bytes) ?? Promise.resolve(null);
 
   return {
     async open(log) {
       const file = fileOf(log);
-      if (writers.has(file)) throw new Error(`The log of job ${log.jobId} is being written already.`);
-      await mkdir(dirname(file), { recursive: true });
-      const writer = await openWriter(file, () => writers.delete(file));
-      writers.set(file, writer);
-      return writer;
+      if (writers.has(file) || opening.has(file)) {
+        throw new Error(`The log of job ${log.jobId} is being written already.`);
+      }
+      opening.add(file);
+      try {
+        await mkdir(dirname(file), { recursive: true }).catch((error: Error) => {
+          throw new PlatformError(`The log can't be written: ${error.message}. See that the disk isn't full.`);
+        });
+        const writer = await openWriter(file, refuse, () => writers.delete(file));
+        writers.set(file, writer);
+        return writer;
+      } finally {
+        opening.delete(file);
+      }
     },
     async read(log, from, to) {
       const file = fileOf(log);
@@ -32,8 +52,16 @@ export function openLogs(options: { readonly home: string }): FileLogs {
       return readAt(handle, from, end - from);
     },
     size: (log) => sizeOf(fileOf(log)),
-    follow: (log, from, signal) => follow(fileOf(log), from, signal),
-    delete: (log) => rm(fileOf(log), { force: true }),
+    follow: (log, from, signal, written) => follow(fileOf(log), from, signal, written ?? null),
+    async exists(log) {
+      const file = fileOf(log);
+      return writers.has(file) || (await infoOf(file)) !== null;
+    },
+    async remove(log) {
+      const file = fileOf(log);
+      if (!writers.has(file) && !opening.has(file)) await rm(file, { force: true });
+    },
+    all,
   };
 
   /** The first folder spreads many logs; ids that begin with the time would all fall into one. */
@@ -47,16 +75,18 @@ export function openLogs(options: { readonly home: string }): FileLogs {
 
   /** Bytes that may be read. While a writer is at work that's what it has handed to the file system wholly. */
   async function sizeOf(file: string): Promise<number> {
-    return writers.get(file)?.flushed ?? fileSize(file);
+    return writers.get(file)?.flushed ?? (await infoOf(file))?.size ?? 0;
   }
 
   async function* follow(
     file: string,
     from: number,
     signal: AbortSignal,
+    written: (() => Promise<boolean>) | null,
   ): AsyncGenerator<{ readonly offset: number; readonly bytes: Buffer }> {
     let offset = from;
     let handle: FileHandle | null = null;
+    let over = written === null;
     try {
       while (!signal.aborted) {
         // Asked for before the size, so that nothing written in between is missed.
@@ -66,26 +96,57 @@ export function openLogs(options: { readonly home: string }): FileLogs {
         if (offset < end) {
           handle ??= await open(file, 'r');
           const bytes = await readAt(handle, offset, Math.min(chunkBytes, end - offset));
-          if (bytes.length === 0) return; // the file was cut or removed
-          yield { offset, bytes };
-          offset += bytes.length;
+          if (bytes.length > 0) {
+            yield { offset, bytes };
+            offset += bytes.length;
+          } else if ((await handle.stat()).nlink === 0) {
+            return; // removed
+          }
+          // Otherwise it was cut a moment ago: its new size is asked for.
         } else if (changed) {
-          await changedOrAborted(changed, signal);
-        } else {
+          await settledOrAborted(changed, signal);
+        } else if (over) {
           return;
+        } else if (await written?.()) {
+          await sleep(lookMs, undefined, { signal, ref: false }).catch(() => {});
+        } else {
+          over = true; // What came before the answer is read yet.
         }
       }
     } finally {
       await handle?.close();
     }
   }
+
+  async function* all(): AsyncGenerator<Stored<LogName>> {
+    const root = join(options.home, 'logs');
+    for (const spread of await namesIn(root)) {
+      for (const entry of await namesIn(join(root, spread))) {
+        const [, jobId, attempt] = /^(.+)-(\d+)\.log$/.exec(entry) ?? [];
+        if (jobId === undefined) continue;
+        const name = { jobId, attempt: Number(attempt) };
+        const info = fileOf(name) === join(root, spread, entry) ? await infoOf(join(root, spread, entry)) : null;
+        if (info) yield { name, bytes: info.size, at: info.mtimeMs };
+      }
+    }
+  }
 }
 
-async function fileSize(file: string): Promise<number> {
+/** Empty where there is no such folder. */
+async function namesIn(folder: string): Promise<string[]> {
   try {
-    return (await stat(file)).size;
+    return await readdir(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
+}
+
+async function infoOf(file: string): Promise<{ readonly size: number; readonly mtimeMs: number } | null> {
+  try {
+    return await stat(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
 }
@@ -101,7 +162,7 @@ async function readAt(handle: FileHandle, position: number, length: number): Pro
   return buffer.subarray(0, filled);
 }
 
-async function changedOrAborted(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+async function settledOrAborted(changed: Promise<void>, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   const aborted = Promise.withResolvers<void>();
   const onAbort = (): void => aborted.resolve();

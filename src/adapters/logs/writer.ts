@@ -6,9 +6,12 @@ import { PlatformError } from '#src/model/outcome.ts';
 export interface Writer extends LogWriter {
   /** Bytes that readers find in the file. */
   readonly flushed: number;
-  /** Settled when `flushed` grows or the writer is closed. */
+  /** Settled when `flushed` changes or the writer is closed. */
   readonly changed: Promise<void>;
 }
+
+/** Why so many bytes may not be written now, or null: the disk's reserve. */
+export type Refusal = (bytes: number) => Promise<string | null>;
 
 /** Time between two writes. What comes after a pause is written at once: people wait for the first line. */
 const delayMs = 100;
@@ -16,22 +19,32 @@ const batchBytes = 64 * 1024;
 /** More than this waiting for a slow disk is written at once, so that memory stays bounded. */
 const maxWaitingBytes = 16 * 1024 * 1024;
 
-/** Appends to the file, which is made if it's missing. `closed` is called once no more will be written. */
-export async function openWriter(file: string, closed: () => void): Promise<Writer> {
-  const handle = await open(file, constants.O_WRONLY | constants.O_CREAT, 0o640);
+/**
+ * Appends to the file, which is made if it's missing. Bytes reach the file in their order: a process that is killed
+ * leaves a log that ends early, never one with a hole. `closed` is called once no more will be written.
+ */
+export async function openWriter(file: string, refuse: Refusal, closed: () => void): Promise<Writer> {
+  const handle = await open(file, constants.O_WRONLY | constants.O_CREAT, 0o640).catch((error: unknown) => {
+    throw failureOf((error as Error).message);
+  });
   let flushed = (await handle.stat()).size;
   /** Where the next bytes go that are handed to the file system. */
   let position = flushed;
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
+  /** Handed over, but not known to be in the file yet. */
+  let underWay: { readonly batch: Buffer; readonly at: number } | null = null;
   let timer: NodeJS.Timeout | null = null;
   let notBefore = 0;
   let flushing: Promise<void> | null = null;
-  let failure: Error | null = null;
+  let written = false;
+  let failure: PlatformError | null = null;
+  const failed = new AbortController();
   let closing: Promise<void> | null = null;
   let change = Promise.withResolvers<void>();
 
   return {
+    failed: failed.signal,
     get offset() {
       return position + waitingBytes;
     },
@@ -44,11 +57,24 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
     write(bytes) {
       if (closing) throw new Error('The log is closed.');
       if (bytes.length === 0 || failure) return;
+      written = true;
       waiting.push(bytes);
       waitingBytes += bytes.length;
       if (waitingBytes >= maxWaitingBytes) drainNow();
       else if (waitingBytes >= batchBytes) flush();
       else timer ??= setTimeout(flush, Math.max(0, notBefore - performance.now()));
+    },
+    async cut(offset) {
+      if (written || closing) throw new Error('The log is being written: nothing can be cut off any more.');
+      if (offset >= position) return;
+      position = offset;
+      flushed = offset;
+      try {
+        await handle.truncate(offset);
+      } catch (error) {
+        fail(failureOf((error as Error).message));
+      }
+      announce();
     },
     close() {
       closing ??= end();
@@ -75,27 +101,36 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
       const batch = take();
       const at = position;
       position += batch.length;
+      underWay = { batch, at };
+      const refusal = await refuse(batch.length);
+      if (refusal !== null) {
+        underWay = null;
+        await lastWords(refusal);
+        break;
+      }
       try {
         await writeAll(handle, batch, at);
         announce();
       } catch (error) {
-        fail(error);
+        fail(failureOf((error as Error).message));
       }
+      underWay = null;
     }
     // In the same turn as the last look at what waits: bytes that come in between would lie until the next ones.
     flushing = null;
   }
 
-  /** Behind the batch that is under way; readers see it when that one is finished. */
+  /** The batch that is under way is written once more before, so that no hole is left if the process ends now. */
   function drainNow(): void {
-    const batch = take();
-    let done = 0;
     try {
-      while (done < batch.length) done += writeSync(handle.fd, batch, done, batch.length - done, position + done);
+      if (underWay) writeAllNow(handle.fd, underWay.batch, underWay.at);
+      const batch = take();
+      writeAllNow(handle.fd, batch, position);
       position += batch.length;
-      if (!flushing) announce();
+      void refuse(batch.length).then((refusal) => refusal !== null && fail(failureOf(refusal)));
+      announce();
     } catch (error) {
-      fail(error);
+      fail(failureOf((error as Error).message));
     }
   }
 
@@ -105,17 +140,33 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
     change = Promise.withResolvers();
   }
 
-  function fail(error: unknown): void {
-    failure ??= new PlatformError(`The log can't be written: ${(error as Error).message}. Is the disk full?`);
+  /** There is the reserve yet: people find in the log itself why it ends. */
+  async function lastWords(refusal: string): Promise<void> {
+    fail(failureOf(refusal));
+    const words = Buffer.from(`\n\nSlipway: the log ends here. ${refusal}\n`);
+    try {
+      await writeAll(handle, words, position);
+      position += words.length;
+      announce();
+    } catch {
+      // The outcome says it as well.
+    }
+  }
+
+  function fail(error: PlatformError): void {
+    if (failure) return;
+    failure = error;
     waiting = [];
     waitingBytes = 0;
+    position = flushed;
+    failed.abort(error);
   }
 
   async function end(): Promise<void> {
     try {
       flush();
       await flushing;
-      if (!failure) await handle.datasync();
+      if (!failure) await handle.datasync().catch((error: Error) => fail(failureOf(error.message)));
     } finally {
       await handle.close();
       closed();
@@ -125,10 +176,21 @@ export async function openWriter(file: string, closed: () => void): Promise<Writ
   }
 }
 
+function failureOf(why: string): PlatformError {
+  const full = /ENOSPC|EDQUOT/.test(why) ? ' The disk is full: free some space.' : '';
+  const said = /[.!?]$/.test(why) ? why : `${why}.`;
+  return new PlatformError(`The log can't be written. ${said}${full}`);
+}
+
 async function writeAll(handle: FileHandle, bytes: Buffer, at: number): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
     done += bytesWritten;
   }
+}
+
+function writeAllNow(fd: number, bytes: Buffer, at: number): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
 }
