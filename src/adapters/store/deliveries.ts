@@ -1,11 +1,19 @@
+import { sql } from 'kysely';
 import type { Delivery, DeliveryStore } from '#src/engine/store.ts';
+import { inBatches } from './batches.ts';
 import type { Database } from './schema.ts';
 import type { Sqlite } from './sqlite.ts';
 
+/** What a batch holds at most: GitHub's bodies have up to 25 MB, most of them 10 KB. */
+const batchLimit = 100;
+
+/** Texts a statement, so that no limit of parameters is met. */
+const textsAtOnce = 500;
+
 /** The log of webhooks: what is added here is answered, so it must be on the disk by then. */
-export function deliveryStore(db: Database, sqlite: Sqlite): DeliveryStore {
+export function deliveryStore(db: Database, sqlite: Sqlite | null): DeliveryStore {
   return {
-    add: groupCommit(db, sqlite),
+    ...(sqlite ? sqliteWriter(db, sqlite) : postgresWriter(db)),
 
     async pending(limit) {
       const rows = await db
@@ -25,8 +33,27 @@ export function deliveryStore(db: Database, sqlite: Sqlite): DeliveryStore {
       );
     },
 
-    async finish(guid, result, at) {
-      await db.updateTable('deliveries').set({ finished_at: at, result }).where('guid', '=', guid).execute();
+    async missing(guids) {
+      const missing = new Set(guids);
+      for (let i = 0; i < guids.length; i += textsAtOnce) {
+        const known = await db
+          .selectFrom('deliveries')
+          .select('guid')
+          .where('guid', 'in', guids.slice(i, i + textsAtOnce))
+          .execute();
+        for (const row of known) missing.delete(row.guid);
+      }
+      return [...missing];
+    },
+
+    async forget(before, limit) {
+      const result = await db
+        .deleteFrom('deliveries')
+        .where('seq', 'in', (eb) =>
+          eb.selectFrom('deliveries').select('seq').where('finished_at', '<', before).orderBy('seq').limit(limit),
+        )
+        .executeTakeFirst();
+      return Number(result.numDeletedRows);
     },
 
     async get(guid) {
@@ -41,46 +68,66 @@ export function deliveryStore(db: Database, sqlite: Sqlite): DeliveryStore {
   };
 }
 
-interface Waiting {
-  readonly delivery: Delivery;
-  resolve(added: boolean): void;
-  reject(error: unknown): void;
+type Writer = Pick<DeliveryStore, 'add' | 'finish'>;
+
+interface Finish {
+  readonly guid: string;
+  readonly result: string;
+  readonly at: number;
 }
 
 /**
- * All deliveries that arrive in one turn of the event loop share a transaction, and so one fsync. This is the
- * only query that goes past Kysely: its statement is prepared once, and nothing is compiled for a delivery.
+ * Deliveries that arrive in one turn of the event loop share a transaction, and so one fsync. These are the only
+ * queries that go past Kysely: their statements are prepared once, and nothing is compiled for a delivery.
  */
-function groupCommit(db: Database, sqlite: Sqlite): DeliveryStore['add'] {
+function sqliteWriter(db: Database, sqlite: Sqlite): Writer {
   const insert = sqlite.prepare(
     'insert into deliveries (guid, event, body, received_at) values (?, ?, ?, ?) on conflict (guid) do nothing',
   );
-  let waiting: Waiting[] = [];
+  const update = sqlite.prepare('update deliveries set finished_at = ?, result = ? where guid = ?');
 
-  async function flush(): Promise<void> {
-    let batch: Waiting[] = [];
-    try {
+  function batches<T, R>(write: (item: T) => R): (item: T) => Promise<R> {
+    return inBatches(batchLimit, (take: () => readonly T[]) =>
       // Kysely's lock is held, so that no transaction of another query is open on the connection.
-      const added = await db.connection().execute(async () => {
-        batch = waiting;
-        waiting = [];
+      db.connection().execute(async () => {
+        const items = take();
         // A statement alone is a transaction of its own, without the cost of saying so.
-        return batch.length === 1 ? batch.map(put) : sqlite.transaction(() => batch.map(put));
-      });
-      batch.forEach((one, i) => one.resolve(added[i] ?? false));
-    } catch (error) {
-      if (batch.length === 0) [batch, waiting] = [waiting, []];
-      for (const one of batch) one.reject(error);
-    }
+        return items.length === 1 ? items.map(write) : sqlite.transaction(() => items.map(write));
+      }),
+    );
   }
 
-  function put({ delivery: d }: Waiting): boolean {
-    return insert.run([d.guid, d.event, d.body, d.receivedAt]).changes === 1;
-  }
+  const finish = batches((f: Finish) => {
+    update.run([f.at, f.result, f.guid]);
+  });
+  return {
+    add: batches((d: Delivery) => insert.run([d.guid, d.event, d.body, d.receivedAt]).changes === 1),
+    finish: (guid, result, at) => finish({ guid, result, at }),
+  };
+}
 
-  return (delivery) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ delivery, resolve, reject });
-      if (waiting.length === 1) setImmediate(() => void flush());
-    });
+/** One statement for all that arrive in one turn, and while the one before is under way. */
+function postgresWriter(db: Database): Writer {
+  const add = inBatches(batchLimit, async (take: () => readonly Delivery[]) => {
+    const items = take();
+    const rows = await db
+      .insertInto('deliveries')
+      .values(items.map((d) => ({ guid: d.guid, event: d.event, body: d.body, received_at: d.receivedAt })))
+      .onConflict((conflict) => conflict.column('guid').doNothing())
+      .returning('guid')
+      .execute();
+    const added = new Set(rows.map((row) => row.guid));
+    // Of several with the same GUID the first was added.
+    return items.map((d) => added.delete(d.guid));
+  });
+  const finish = inBatches(batchLimit, async (take: () => readonly Finish[]) => {
+    const items = take();
+    const last = [...new Map(items.map((f) => [f.guid, f])).values()];
+    const values = last.map((f) => sql`(${f.guid}::text, ${f.result}::text, ${f.at}::bigint)`);
+    await sql`
+      update deliveries set finished_at = done.at, result = done.result
+      from (values ${sql.join(values)}) as done (guid, result, at) where deliveries.guid = done.guid`.execute(db);
+    return items.map(() => {});
+  });
+  return { add, finish: (guid, result, at) => finish({ guid, result, at }) };
 }

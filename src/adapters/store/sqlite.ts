@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
 import { PlatformError } from '#src/model/outcome.ts';
+import { storable } from './text.ts';
 
 /** Statements kept prepared. Texts with a variable number of parameters could otherwise pile up. */
 const preparedLimit = 300;
@@ -94,7 +95,7 @@ function bindable(parameters: readonly unknown[]): Bindable[] {
     }
     throw new TypeError(`A ${type} can't be stored.`);
   }
-  return parameters as Bindable[];
+  return parameters.map(storable) as Bindable[];
 }
 
 /** Result codes: https://sqlite.org/rescode.html (the low byte is the primary one). */

@@ -1,11 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 
 /** The tables of version 0.1. */
-export async function up(db: Kysely<unknown>): Promise<void> {
+export async function up(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {
   await db.schema
     .createTable('deliveries')
-    // The order of arrival; an alias of SQLite's rowid, so it costs no index of its own.
-    .addColumn('seq', 'integer', (c) => c.primaryKey())
+    // The order of arrival. On SQLite an alias of its rowid, which costs no index of its own.
+    .addColumn('seq', dialect === 'postgres' ? 'bigserial' : 'integer', (c) => c.primaryKey())
     .addColumn('guid', 'text', (c) => c.notNull().unique())
     .addColumn('event', 'text', (c) => c.notNull())
     .addColumn('body', 'blob', (c) => c.notNull())
