@@ -290,6 +290,8 @@ export interface Archives {
   /** In no order. The name's job and attempt made it. */
   all(): AsyncIterable<Stored<LogName & { readonly ref: ArchiveRef }>>;
   remove(ref: ArchiveRef): Promise<void>;
+  /** Removes what this attempt of a job left, if it left anything. */
+  removeOf(name: LogName): Promise<void>;
 }
 
 /** What can be had again at a cost, and is kept for that (mirrors, checked-out trees, images). */

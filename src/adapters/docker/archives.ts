@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
-import type { ArchiveRef } from '#src/engine/ports.ts';
+import type { Archives as Kept, ArchiveRef } from '#src/engine/ports.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 
 /** All reports of a job, bytes. */
@@ -38,7 +38,7 @@ export async function openArchives(folder: string, limit: number): Promise<Archi
             `The artifacts are ${megabytes(size)} MB in all; at most ${megabytes(limit)} MB are kept. Name fewer files in artifacts.`,
           );
         }
-        const ref = `${jobId}-${attempt}.tar`;
+        const ref = refOf(jobId, attempt);
         await rename(packed, join(folder, ref));
         return ref;
       } finally {
@@ -52,6 +52,36 @@ export async function openArchives(folder: string, limit: number): Promise<Archi
     },
     async open(ref) {
       return (await openStored(ref)).createReadStream();
+    },
+  };
+}
+
+function refOf(jobId: string, attempt: number): ArchiveRef {
+  return `${jobId}-${attempt}.tar`;
+}
+
+/** The archives in a server's data folder, for whoever cleans up; the folder need not be there. */
+export function keptArchives(home: string): Kept {
+  const folder = join(home, 'artifacts');
+
+  async function remove(ref: ArchiveRef): Promise<void> {
+    if (/^[A-Za-z0-9][\w.-]*\.tar$/.test(ref)) await rm(join(folder, ref), { force: true });
+  }
+
+  return {
+    remove,
+    removeOf: ({ jobId, attempt }) => remove(refOf(jobId, attempt)),
+    async *all() {
+      const refs = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
+      for (const ref of refs) {
+        const [, jobId, attempt] = /^([A-Za-z0-9][\w.-]*)-(\d+)\.tar$/.exec(ref) ?? [];
+        const info = jobId === undefined ? null : await stat(join(folder, ref)).catch(() => null);
+        if (jobId === undefined || !info?.isFile()) continue;
+        yield { name: { jobId, attempt: Number(attempt), ref }, bytes: info.size, at: info.mtimeMs };
+      }
     },
   };
 }
