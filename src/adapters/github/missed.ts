@@ -29,6 +29,7 @@ const keptMs = 3 * 24 * 3_600_000;
 /** A delivery may be listed some time after the moment that it bears. */
 const marginMs = 10 * 60_000;
 const atOnce = 4;
+const mostFailures = 4;
 const stateKey = 'github/deliveries';
 
 const state = z.object({
@@ -68,12 +69,14 @@ export async function takeMissed(parts: MissedParts, missed: Missed, signal: Abo
   }
   const asked = new Map(before?.asked.filter(([, time]) => time > now - keptMs));
   const wanted = items.filter(({ guid }) => unknown.has(guid));
+  const failures: unknown[] = [];
   try {
     for (let i = 0; i < wanted.length; i += atOnce) {
       const some = wanted.slice(i, i + atOnce);
-      const bodies = await Promise.all(some.map((it) => bodyOf(client, it, signal)));
+      const bodies = await Promise.all(some.map((it) => bodyOf(client, it, signal).catch(failing)));
       for (const [index, { id, guid, event }] of some.entries()) {
-        const body = bodies[index] ?? null;
+        const body = bodies[index];
+        if (body === undefined) continue;
         if (body !== null) {
           if (await deliveries.add({ guid, event, body, receivedAt: parts.clock.now() })) missed.taken += 1;
         } else if (!asked.has(guid)) {
@@ -82,12 +85,20 @@ export async function takeMissed(parts: MissedParts, missed: Missed, signal: Abo
         }
       }
     }
+    if (failures.length > 0) throw failures[0];
   } catch (error) {
     // Another delivery is asked for once, whatever failed then.
     if (missed.asked > 0) await save(before?.until ?? 0);
     throw error;
   }
   await save(at ?? now);
+
+  /** One that GitHub can't show now doesn't keep back the others, unless it shows none. */
+  function failing(error: unknown): undefined {
+    signal.throwIfAborted();
+    failures.push(error);
+    if (failures.length >= mostFailures || faultOf(error, Date.now()).kind !== 'transient') throw error;
+  }
 
   async function save(until: number): Promise<void> {
     const after: State = { from: before?.from ?? at ?? now, until, asked: [...asked] };

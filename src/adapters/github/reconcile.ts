@@ -9,7 +9,7 @@ import { ask, pages, statusOf, unlessAborted } from './ask.ts';
 import { faultOf } from './faults.ts';
 import type { Client, GitHub } from './github.ts';
 import { comparing, type News, type Shown, shownRepository } from './news.ts';
-import { readSnapshot, type Snapshot } from './snapshot.ts';
+import { type Pointer, readSnapshot, type Snapshot } from './snapshot.ts';
 import { firstLine, timeOf } from './understand.ts';
 
 export interface ReconcileParts {
@@ -144,17 +144,22 @@ async function takeIn(parts: ReconcileParts, news: News, result: Reconciled, sig
 }
 
 async function tagTriggers(parts: ReconcileParts, news: News, signal: AbortSignal): Promise<readonly Trigger[]> {
-  const where = { repository: fullName(news.shown.repository), tags: news.tags.length };
-  if (news.tags.length > mostTags) {
+  const { repository } = news.shown;
+  const { runs } = parts.store;
+  const tags: Pointer[] = [];
+  // An annotated one has a run by its commit, which isn't known yet.
+  for (const tag of news.tags) if (!(await runs.exists(repository.id, tag.sha, tag.name))) tags.push(tag);
+  const where = { repository: fullName(repository), tags: tags.length };
+  if (tags.length > mostTags) {
     parts.logger.warn(where, 'Many tags came at once. None is built: push those again that shall be.');
     return [];
   }
   const found: { readonly trigger: Trigger; readonly at: number }[] = [];
-  for (const { name } of news.tags) {
+  for (const { name } of tags) {
     // By its name, because an annotated tag points at an object of its own.
     const tag = name.replace('refs/tags/', '');
     const commit = await commitOf(news, `tags/${tag}`, signal);
-    if (!commit) continue;
+    if (!commit || (await runs.exists(repository.id, commit.sha, name))) continue;
     const { sha, title, at } = commit;
     const trigger = { kind: 'tag', tag, sha, ref: name, actor: nobody, title, ...news.shown.pushed } as const;
     found.push({ trigger, at });

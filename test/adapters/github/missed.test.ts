@@ -153,6 +153,21 @@ it('keeps what it fetched before GitHub failed, and fetches the rest the next ti
   expect(slip.runs).toEqual(shas.map((sha) => `refs/heads/main ${sha}`));
 }, 20_000);
 
+it('lets one that GitHub can not show keep back no other', async () => {
+  slip.up = false;
+  const [first, second] = await pushes(2);
+  slip.up = true;
+  const { deliveries } = slip.town.github.webhooks;
+  const failing = deliveries.find(({ event }) => event === 'push')?.id;
+  slip.town.github.faults = ({ path }) => (path.endsWith(`/${failing}`) ? { kind: 'status', status: 500 } : null);
+  const catchUp = slip.start();
+  expect(await catchUp.look()).toMatchObject({ deliveries: 1, complete: false });
+  slip.town.github.faults = null;
+  expect(await catchUp.look()).toMatchObject({ deliveries: 1, complete: true });
+  await slip.settled();
+  expect(slip.runs).toEqual([`refs/heads/main ${second}`, `refs/heads/main ${first}`]);
+});
+
 it('asks once for another delivery where GitHub has lost the payload', async () => {
   slip.up = false;
   const [sha] = await pushes(1);
