@@ -12,7 +12,14 @@ export interface Api {
   readonly world: World;
   readonly users: Map<string, User>;
   readonly images: Images;
-  readonly watches: Set<{ readonly response: ServerResponse; readonly end: () => void }>;
+  readonly watches: Set<OpenWatch>;
+}
+
+export interface OpenWatch {
+  readonly response: ServerResponse;
+  readonly end: () => void;
+  /** Tells everything of the past again. */
+  readonly retell: () => void;
 }
 
 /** Answers one request as the API server does. Throws Refusal. */
@@ -54,9 +61,10 @@ function handle(call: Call, response: ServerResponse): void {
   const { api, route, verb, url, body } = call;
   const { resource, namespace, name } = route;
   if (verb === 'watch') {
-    const watch = { response, end: () => {} };
+    const watch = { response, end: () => {}, retell: () => {} };
     api.watches.add(watch);
-    watch.end = streamWatch(api.world, response, filterOf(call), url.searchParams, () => api.watches.delete(watch));
+    const onEnd = (): void => void api.watches.delete(watch);
+    Object.assign(watch, streamWatch(api.world, response, filterOf(call), url.searchParams, onEnd));
     return;
   }
   if (verb === 'list') {

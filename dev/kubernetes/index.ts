@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Rule } from './access.ts';
-import { Refusal } from './answers.ts';
 import { type Api, answer, sendError } from './api.ts';
 import { startControllers } from './controllers.ts';
+import { type Faults, openFaults } from './faults.ts';
 import { byTag, type Images } from './images.ts';
 import { startKubelet } from './kubelet.ts';
 import { type Resource, resources, type Thing } from './objects.ts';
@@ -34,14 +34,7 @@ export interface Kubernetes extends AsyncDisposable {
   addUser(namespace: string, name: string, rules: readonly Rule[]): string;
   /** From now on the token isn't valid any more. */
   revoke(token: string): void;
-  readonly faults: {
-    /** The next requests are answered so instead; 429 has a Retry-After. */
-    answer(code: number, times: number): void;
-    /** All open watches end: properly, as on a timeout, or by breaking the connection. */
-    endWatches(how: 'end' | 'break'): void;
-    /** Earlier resourceVersions are too old from now on (410). */
-    forget(): void;
-  };
+  readonly faults: Faults;
   close(): Promise<void>;
 }
 
@@ -61,13 +54,9 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   };
   startControllers(world);
   startKubelet(world, images);
-  const faults = { code: 0, times: 0 };
+  const { faults, meets } = openFaults(api);
   const server = createServer((request, response) => {
-    if (faults.times > 0) {
-      faults.times -= 1;
-      sendError(response, fault(faults.code));
-      return;
-    }
+    if (meets(request, response)) return;
     answer(api, request, response).catch((error: unknown) => sendError(response, error));
   });
   await new Promise<void>((resolve) => {
@@ -97,16 +86,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
       return userToken;
     },
     revoke: (userToken) => api.users.delete(userToken),
-    faults: {
-      answer: (code, times) => Object.assign(faults, { code, times }),
-      endWatches: (how) => {
-        for (const { response, end } of api.watches) {
-          if (how === 'end') end();
-          else response.socket?.destroy();
-        }
-      },
-      forget: () => world.forget(),
-    },
+    faults,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -133,11 +113,6 @@ function resourceOf(kind: string): Resource {
   const found = Object.entries(resources).find(([, it]) => it.kind === kind);
   if (!found) throw new Error(`The stand-in has no ${kind}.`);
   return found[0] as Resource;
-}
-
-function fault(code: number): Refusal {
-  if (code === 429) return new Refusal(429, 'Too many requests, please try again later.\n', { 'retry-after': '1' });
-  return new Refusal(code, `${code}\n`);
 }
 
 function kubeconfigOf(server: string, token: string): string {

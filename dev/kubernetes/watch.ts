@@ -9,14 +9,14 @@ export interface Filter {
   readonly matches: (object: Thing) => boolean;
 }
 
-/** Streams changes, one JSON object a line, until the client or the server ends it. Answers with how to end it. */
+/** Streams changes, one JSON object a line, until the client or the server ends it. Answers with how to end it, or to tell all again. */
 export function streamWatch(
   world: World,
   response: ServerResponse,
   filter: Filter,
   query: URLSearchParams,
   onEnd: () => void,
-): () => void {
+): { readonly end: () => void; readonly retell: () => void } {
   const { resource, namespace, matches } = filter;
   const send = (type: string, object: object) => response.write(`${JSON.stringify({ type, object })}\n`);
   response.writeHead(200, { 'content-type': 'application/json' });
@@ -33,7 +33,7 @@ export function streamWatch(
   if (from !== '' && from !== '0' && Number(from) < world.forgotten) {
     send('ERROR', expired(`too old resource version: ${from} (${world.forgotten})`));
     end();
-    return end;
+    return { end, retell: () => {} };
   }
   const tell = (change: Change) => {
     if (change.resource !== resource || change.object.metadata.namespace !== namespace) return;
@@ -51,7 +51,7 @@ export function streamWatch(
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
   if (seconds > 0) timers.push(setTimeout(end, seconds * 1000));
   response.on('close', end);
-  return end;
+  return { end, retell: () => world.history.forEach(tell) };
 }
 
 /** A bookmark's object says nothing but how far the watch is: `replicas: 0` is no state. */

@@ -10,7 +10,7 @@ import {
   type WorkloadState,
 } from '#src/model/rollout.ts';
 import type { Cluster } from './ports.ts';
-import { type Deadline, leftOf, pause, type RolloutTime } from './rollout-time.ts';
+import { type Deadline, pause, type RolloutTime } from './rollout-time.ts';
 
 export type Followed =
   | Exclude<Verdict, { readonly kind: 'progressing' }>
@@ -71,6 +71,9 @@ async function observe(request: FollowRequest, memory: Memory, tell: (message: s
   const states = cluster.observe(target, AbortSignal.any([signal, stop.signal]))[Symbol.asyncIterator]();
   let next = nextOf(states);
   let state: WorkloadState | null = null;
+  // Whoever comes late, or back from an outage, looks before anything is said.
+  const look = time.steady() + Math.min(10_000, graceMs(deadline.timeoutMs));
+  const lookUntil = Math.max(look, deadline.startedAt + deadline.timeoutMs);
   try {
     for (;;) {
       if (signal.aborted) return { kind: 'cancelled', reason: reasonOf(signal) };
@@ -80,12 +83,12 @@ async function observe(request: FollowRequest, memory: Memory, tell: (message: s
         if (verdict.kind === 'failed' && verdict.cause !== 'superseded') return await confirmed(request, verdict);
         if (verdict.kind !== 'progressing') return verdict;
         tell(verdict.message);
-      } else if (leftOf(deadline, time) <= 0) {
+      } else if (now >= lookUntil) {
         throw new PlatformError('It told nothing about the workload. Check that its API server can be reached.');
       }
       const turn = new AbortController();
-      const due = untilDue(deadline, now, state === null ? null : memory.troubleSince);
-      const event = await Promise.race([next, timer(request, due, turn.signal)]);
+      const due: number = state === null ? lookUntil - now : untilDue(deadline, now, memory.troubleSince);
+      const event: Next | 'due' = await Promise.race([next, timer(request, due, turn.signal)]);
       turn.abort();
       if (event === 'due') continue;
       if ('error' in event) {

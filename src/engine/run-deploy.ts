@@ -37,14 +37,22 @@ export async function runDeploy(
       deployment.tell(message);
     };
     track.listener.step({ kind: 'started', index: 0, at: parts.clock.now() });
-    const outcome = await attempt(parts, run, job, work, { deployment, signal, leave, time, say, log: track.say });
+    const outcome = await attempt(parts, run, job, work, {
+      deployment,
+      signal,
+      leave,
+      time,
+      say,
+      log: (it) => track.say(it),
+    });
     say(outcome.kind === 'success' ? `Deployed to ${work.environment}.` : reasonOf(outcome));
     const exitCode = outcome.kind === 'success' ? 0 : 1;
     track.listener.step({ kind: 'finished', index: 0, at: parts.clock.now(), exitCode });
     await deployment.end(outcome);
     return { outcome };
   } finally {
-    await track.close();
+    // What the cluster runs doesn't depend on the log.
+    await track.close().catch((error: unknown) => parts.log.error({ err: error, job: job.id }, 'log is not whole'));
   }
 }
 

@@ -26,7 +26,10 @@ const job = {
   progress: null,
   plan: { key: 'deploy production', timeoutMinutes: 10 },
 } as unknown as Job;
-const work: DeployWork = { environment: 'production', rollout: [target('api'), target('web')] } as DeployWork;
+const work: DeployWork = {
+  environment: 'production',
+  rollout: [target('api'), target('web')],
+} as unknown as DeployWork;
 
 const stuck = { updated: 1, replicas: 3 };
 const behaviours: Record<string, readonly FakeStep[]> = {

@@ -59,6 +59,7 @@ async function roll(
     readonly meanwhile?: (cluster: FakeCluster) => void;
     /** From and to, in milliseconds. */
     readonly outage?: readonly [number, number];
+    readonly why?: PlatformError;
     readonly begun?: readonly RolloutChange[];
     /** What the wall clock shows, at a time of the steady one. */
     readonly wall?: (steady: number) => number;
@@ -86,11 +87,15 @@ async function roll(
   if (options.meanwhile) void time.sleep(300).then(() => options.meanwhile?.(cluster));
   const progress: string[] = [];
   let lastLines = '';
+  let patchedWhenPlanned: number | null = null;
   const stored: (readonly RolloutChange[])[] = [];
   if (options.outage) {
-    const [from, to] = options.outage;
-    if (from === 0) cluster.outage(gone);
-    else void time.sleep(from).then(() => cluster.outage(gone));
+    const {
+      outage: [from, to],
+      why = gone,
+    } = options;
+    if (from === 0) cluster.outage(why);
+    else void time.sleep(from).then(() => cluster.outage(why));
     void time.sleep(to).then(() => cluster.outage(null));
   }
   const rolling = rollOut({
@@ -101,8 +106,8 @@ async function roll(
     timeoutMs: 600_000,
     onProgress: (message) => progress.push(message),
     onChange: async (changes) => {
-      if (stored.length === 0 && !options.begun) expect(cluster.patches).toEqual([]);
       stored.push(changes);
+      patchedWhenPlanned ??= cluster.patches.length;
     },
     onLines: (lines) => {
       lastLines = lines;
@@ -114,7 +119,7 @@ async function roll(
   const result = await rolling.catch((error: unknown) => {
     throw new Error(`${String(error)} ${cluster.patches.join(' ')}`);
   });
-  return { ...result, lastLines, progress, stored, patches: cluster.patches, tookMs: time.now() };
+  return { ...result, lastLines, patchedWhenPlanned, progress, stored, patches: cluster.patches, tookMs: time.now() };
 }
 
 const gone = new PlatformError('The API server of cluster default can’t be reached (ECONNREFUSED).');
@@ -136,6 +141,7 @@ describe('rollOut', () => {
       'shop/web: 1 of 2 updated, 2 available',
     ]);
     expect(result.summary).toBe('shop/api: 2 of 2 updated and available; shop/web: 2 of 2 updated and available');
+    expect(result.patchedWhenPlanned).toBe(0);
     expect(result.stored.at(-1)).toEqual(result.changes);
     expect(result.changes).toMatchObject([
       { workload: 'shop/api', before: old, after: good },
@@ -271,5 +277,114 @@ describe('rollOut', () => {
     const long = `r/${'x'.repeat(300)}@sha256:long`;
     const result = await roll([api('missing')], { workloads: [{ name: 'shop/api', image: long }] });
     expect(Math.max(...result.progress.map((it) => it.length))).toBe(140);
+  });
+});
+
+describe('an outage of the Kubernetes API', () => {
+  it.each<[string, readonly [number, number]]>([
+    ['before anything is known', [0, 200_000]],
+    ['at the patch', [1, 200_000]],
+    ['while it rolls', [300, 200_000]],
+  ])('%s is told and waited for, and is no outcome', async (_name, outage) => {
+    const result = await roll([api(good), web(good)], { outage });
+    expect(result.outcome).toEqual({ kind: 'success' });
+    expect(result.patches).toEqual([`shop/api=${good}`, `shop/web=${good}`]);
+    expect(result.progress.join('\n')).toContain("shop/api: the Kubernetes API doesn't answer; still trying.");
+  });
+
+  it('while going back is waited for', async () => {
+    const result = await roll([api('missing')], { outage: [60_050, 400_000] });
+    expect(result.outcome).toMatchObject({ kind: 'failure' });
+    expect(result.summary).toBe(`shop/api runs ${old} again.`);
+  });
+
+  it.each([
+    ['before the first patch', 0, [], /^The Kubernetes API couldn't be reached until the time was over/, 2_000_000],
+    [
+      'while it rolls and goes back',
+      300,
+      [`shop/api=${good}`],
+      /unknown how the rollout went\..*couldn't be reached.* GOING BACK FAILED: .*unknown what it runs/,
+      20_000_000,
+    ],
+    [
+      'while it rolls, but not to the end',
+      300,
+      [`shop/api=${good}`, `shop/api=${old}`],
+      /unknown how the rollout went\..* shop\/api runs r\/api@sha256:old again\.$/,
+      700_000,
+    ],
+  ] as const)('that lasts is the platform’s, never the user’s: %s', async (_name, from, patches, reason, to) => {
+    const result = await roll([api(good)], { outage: [from, to] });
+    expect(result.outcome).toMatchObject({ kind: 'broken', reason: expect.stringMatching(reason) as unknown });
+    expect(result.patches).toEqual(patches);
+  });
+
+  it('does not hide that the rollout is complete when its time is over', async () => {
+    const result = await roll([api(good)], { outage: [300, 595_000] });
+    expect(result.outcome).toEqual({ kind: 'success' });
+  });
+
+  it('leaves a rollout as it is when the server stops meanwhile', async () => {
+    const rolled = roll([api(good)], { outage: [300, 500_000], leaveAtMs: 2_000 });
+    await expect(rolled).rejects.toThrow(`Error: The server stops. shop/api=${good}`);
+  });
+
+  it('lets a person cancel, and goes back when it is over', async () => {
+    const result = await roll([api(good)], { outage: [300, 400_000], cancelAtMs: 2_000 });
+    expect(result.outcome).toEqual({ kind: 'cancelled', reason: `Cancelled by ann. shop/api runs ${old} again.` });
+  });
+
+  it('does not wait for what the operator has to correct', async () => {
+    const wrong = new PlatformError('The kubeconfig has no context eu.', { retry: 'never' });
+    const result = await roll([api(good)], { outage: [0, 1000], why: wrong });
+    expect(result.outcome).toEqual({ kind: 'broken', reason: 'The kubeconfig has no context eu.' });
+    expect(result.tookMs).toBe(0);
+  });
+});
+
+describe('a clock that jumps', () => {
+  const hour = 3_600_000;
+  it.each([
+    ['forwards', hour],
+    ['backwards', -hour],
+  ])('%s within a process changes nothing', async (_name, jump) => {
+    const wall = (steady: number) => 1e12 + steady + (steady > 200 ? jump : 0);
+    expect((await roll([api(good)], { wall })).outcome).toEqual({ kind: 'success' });
+    const late = await roll([api('silent')], { wall, behave: (image) => behaviours[image] ?? [] });
+    expect(late.outcome).toMatchObject({ kind: 'timed_out' });
+    expect(late.tookMs).toBeGreaterThanOrEqual(600_000);
+    expect(late.tookMs).toBeLessThan(610_000);
+  });
+
+  const begun = (sinceAgoMs: number): readonly RolloutChange[] => [
+    {
+      workload: 'shop/api',
+      before: old,
+      after: 'silent',
+      phase: 'forward',
+      back: old,
+      since: 1e12 - sinceAgoMs,
+      set: { generation: 2, image: 'silent' },
+    },
+  ];
+  const workloads = [{ name: 'shop/api', image: 'silent', generation: 2, observedGeneration: 1 }];
+  it.each([
+    ['200 s after its start: the rest', 200_000, 400_000],
+    ['an hour late, or the clock was set forwards: as long as a look takes', hour, 60_000],
+    ['before its start, by a clock set backwards: never more than the limit', -hour, 600_000],
+  ])('is taken up %s', async (_name, ago, leftMs) => {
+    const wall = (steady: number) => 1e12 + steady;
+    const result = await roll([api('silent')], { workloads, begun: begun(ago), wall });
+    expect(result.outcome).toMatchObject({ kind: 'timed_out' });
+    // Going back takes 100 ms.
+    expect(result.tookMs).toBe(leftMs + 100);
+  });
+
+  it('still ends as success if it was complete long before it is taken up', async () => {
+    const workloads = [{ name: 'shop/api', image: 'silent', generation: 2, observedGeneration: 2 }];
+    const result = await roll([api('silent')], { workloads, begun: begun(hour), wall: (steady) => 1e12 + steady });
+    expect(result.outcome).toEqual({ kind: 'success' });
+    expect(result.patches).toEqual([]);
   });
 });

@@ -22,6 +22,7 @@ export class StatusError extends Error {
 /** Fit to be tried again unchanged: 429, 409 (a writer in between) and what servers and proxies say when they are ill. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof StatusError) return [409, 429, 500, 502, 503, 504].includes(error.code);
+  if (isTimeout(error)) return true;
   if (error instanceof PlatformError || !(error instanceof Error)) return false;
   return !isCertificateError(error) && networkCode(error) !== null;
 }
@@ -31,6 +32,11 @@ export function explained(error: unknown, cluster: string, target: RolloutTarget
   const workload = `${target.kind} ${target.namespace}/${target.name}`;
   if (error instanceof StatusError) return explainedStatus(error, cluster, workload, doing);
   if (error instanceof UserError || error instanceof PlatformError) return error;
+  if (isTimeout(error)) {
+    return new PlatformError(
+      `The API server of ${cluster} gives no answer in time. Check that it runs and can be reached.`,
+    );
+  }
   if (!(error instanceof Error)) return new PlatformError(String(error));
   if (isCertificateError(error)) {
     return new PlatformError(
@@ -80,13 +86,17 @@ function parseStatus(body: string): string | null {
   }
 }
 
+/** A DOMException, which isn't an Error everywhere. */
+function isTimeout(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'name' in error && error.name === 'TimeoutError';
+}
+
 function isCertificateError(error: Error): boolean {
   return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS|ERR_SSL|EPROTO/.test(networkCode(error) ?? '');
 }
 
 /** `ECONNREFUSED` of a failed fetch, whose cause carries it; null if it is no network error. */
 function networkCode(error: Error): string | null {
-  if (error.name === 'TimeoutError') return 'no answer in time';
   const { cause } = error;
   if (cause === undefined) return codeOf(error);
   const first = hasErrors(cause) ? cause.errors[0] : cause;
