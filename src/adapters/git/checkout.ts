@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Commit } from '#src/engine/ports.ts';
@@ -85,9 +85,17 @@ async function linkPacks(mirrorDir: string, gitDir: string): Promise<void> {
   const wanted = (await readdir(from)).filter((file) => /^pack-[0-9a-f]+\.(?:pack|idx|rev)$/.test(file));
   const present = new Set(await readdir(to));
   for (const file of wanted) {
-    if (!present.delete(file)) await linkOrCopy(join(from, file), join(to, file));
+    if (present.delete(file) && (await isSame(join(from, file), join(to, file)))) continue;
+    await rm(join(to, file), { force: true });
+    await linkOrCopy(join(from, file), join(to, file));
   }
   for (const file of present) await rm(join(to, file), { force: true });
+}
+
+/** A pack that was damaged has the name of the one that replaced it. */
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([stat(one), stat(other)]);
+  return a.ino === b.ino || a.size === b.size;
 }
 
 async function linkOrCopy(from: string, to: string): Promise<void> {

@@ -2,15 +2,16 @@ import { PlatformError, UserError } from '#src/model/outcome.ts';
 
 /**
  * Why a git command failed, in people's terms. `gone`: the ref or commit isn't on the remote (any more).
- * `busy`: another git holds a lock. `transient` may work when tried again.
+ * `busy`: another git holds a lock. `damaged`: what lies on this disk is. `transient` may work when tried again.
  */
 export interface GitFailure {
-  readonly kind: 'gone' | 'denied' | 'transient' | 'busy' | 'other';
+  readonly kind: 'gone' | 'denied' | 'transient' | 'busy' | 'full' | 'damaged' | 'other';
   readonly error: UserError | PlatformError;
 }
 
 const patterns: readonly { readonly kind: GitFailure['kind']; readonly pattern: RegExp }[] = [
   { kind: 'busy', pattern: /\.lock'?: File exists/ },
+  { kind: 'full', pattern: /No space left on device|Disk quota exceeded/ },
   { kind: 'gone', pattern: /couldn't find remote ref|not our ref|unadvertised object|no such remote ref/i },
   {
     kind: 'denied',
@@ -21,6 +22,11 @@ const patterns: readonly { readonly kind: GitFailure['kind']; readonly pattern: 
     kind: 'transient',
     pattern:
       /returned error: (5\d\d|429)|HTTP (5\d\d|429)|Could not resolve host|Failed to connect|Connection (refused|reset|timed out)|early EOF|unexpected disconnect|RPC failed|timed out|Operation too slow|GnuTLS|SSL_|TLS|hung up|Empty reply/i,
+  },
+  {
+    kind: 'damaged',
+    pattern:
+      /not a git repository|is corrupt|corrupted|bad (object|tree|ref|revision|signature|index|sha1)|unable to (read|open) .*(object|sha1|tree|pack)|unable to read (sha1|tree|[0-9a-f]{40})|cannot read (object|pack)|could not read [0-9a-f]{40}|missing (blob|tree|commit|object)|non-existing object|not a valid object|does not match index|is truncated|is far too short|cannot be (accessed|mapped)|inflate|unresolved deltas|did not send all necessary objects|unexpected line in .*packed-refs|unterminated line in|packed-refs/i,
   },
 ];
 
@@ -45,6 +51,18 @@ export function explain(stderr: string, purpose: string): GitFailure {
       return {
         kind,
         error: new PlatformError(`Can't ${purpose}: another git is at work in the same mirror (${said}).`),
+      };
+    case 'full':
+      return {
+        kind,
+        error: new PlatformError(`Can't ${purpose}: the server's disk is full (${said}). Free some space there.`),
+      };
+    case 'damaged':
+      return {
+        kind,
+        error: new PlatformError(
+          `Can't ${purpose}: the server's copy of the repository is damaged (${said}). It is made anew: re-run the job.`,
+        ),
       };
     case 'other':
       return { kind, error: otherError(stderr, purpose, said) };

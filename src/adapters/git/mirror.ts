@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '#src/engine/ports.ts';
@@ -16,6 +16,10 @@ export interface Mirror {
   ensure(commit: Commit, remote: () => Promise<Remote>, signal: AbortSignal): Promise<void>;
   /** While the work goes on, no pack of the mirror is removed. */
   readonly hold: Lock;
+  /** Throws the mirror away, unless it was used since; the next `ensure` makes it anew. False if it was. */
+  discard(unusedSince?: number): Promise<boolean>;
+  /** When it was last asked for. Milliseconds since the epoch. */
+  readonly usedAt: number;
 }
 
 export interface MirrorSettings {
@@ -28,24 +32,36 @@ export interface MirrorSettings {
 
 /** More than this many packs make git slow; each fetch brings one. */
 const maxPacks = 40;
-/** A lock of git's is held for a moment; one as old as this was left by a crash. */
+/** A lock of git's is held for a moment; one as old as this was left by a git that was killed meanwhile. */
 const staleLockMs = 10_000;
-/** A half-written pack that nobody has added to for this long belongs to a fetch that was killed. */
-const abandonedMs = 60_000;
+/** How exactly a folder tells when it was last used. */
+const usedMs = 60_000;
 
 export function openMirror(git: Git, dir: string, name: string, settings: MirrorSettings): Mirror {
   const hold = createLock();
   const under = new Map<string, Promise<void>>();
   const ensured = new Set<string>();
   let made: Promise<void> | null = null;
+  let usedAt = 0;
+  let notedAt = 0;
   const call = { gitDir: dir, signal: settings.closing };
 
   return {
     dir,
     name,
     hold,
+    get usedAt() {
+      return usedAt;
+    },
+    discard: (unusedSince = Number.POSITIVE_INFINITY) =>
+      hold(async () => {
+        if (usedAt > unusedSince) return false;
+        await discard();
+        return true;
+      }),
     async ensure(commit, remote, signal) {
       signal.throwIfAborted();
+      usedAt = Date.now();
       const key = `${commit.sha} ${commit.ref}`;
       if (ensured.has(key)) return;
       let work = under.get(key);
@@ -68,14 +84,28 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
       const from = await remote();
       await fetchCommit(commit, from);
     }
+    noteUse();
     if (ensured.size > 10_000) ensured.clear();
     ensured.add(`${commit.sha} ${commit.ref}`);
+  }
+
+  /** For the next process. */
+  function noteUse(): void {
+    if (usedAt - notedAt < usedMs) return;
+    notedAt = usedAt;
+    utimes(dir, new Date(), new Date()).catch(() => undefined);
+  }
+
+  async function discard(): Promise<void> {
+    made = null;
+    ensured.clear();
+    await removeAside(dir);
   }
 
   /** Made under another name first: a mirror is there wholly or not at all. */
   async function make(): Promise<void> {
     if (await exists(dir)) {
-      await removeHalfFetched(dir);
+      await removeLeftovers(dir);
       return;
     }
     const draft = `${dir}.new`;
@@ -100,13 +130,22 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
   }
 
   async function fetchCommit(commit: Commit, remote: Remote): Promise<void> {
+    let healed = false;
     for (const delay of [...settings.retryDelaysMs, null]) {
-      const failure = await attempt(commit, remote);
+      let failure = await attempt(commit, remote);
+      if (!healed && failure?.kind === 'damaged') {
+        healed = true;
+        await discard();
+        made = make();
+        await made;
+        failure = await attempt(commit, remote);
+      }
       if (failure === null) {
         await repackIfCrowded();
         return;
       }
-      if (delay === null || failure.kind === 'denied' || failure.kind === 'other') throw failure.error;
+      if (failure.kind === 'full') await removeLeftovers(dir);
+      if (delay === null || !['gone', 'transient', 'busy'].includes(failure.kind)) throw failure.error;
       await sleep(delay, undefined, { signal: settings.closing });
     }
   }
@@ -125,7 +164,9 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
     }
     const bySha = await fetch(remote, `fetch commit ${commit.sha} of ${name}`, [...everything, commit.sha]);
     if (bySha.code === 0 && (await has(commit.sha))) return null;
-    const failure = explain(bySha.stderr, `fetch commit ${commit.sha} of ${name}`);
+    // Git takes it for known, but it can't be read.
+    const said = bySha.code === 0 ? `fatal: bad object ${commit.sha}` : bySha.stderr;
+    const failure = explain(said, `fetch commit ${commit.sha} of ${name}`);
     if (failure.kind !== 'gone' && failure.kind !== 'other') return failure;
     const message =
       `Commit ${commit.sha} of ${name} is no longer on GitHub: ${commit.ref} was force-pushed or deleted. ` +
@@ -171,14 +212,27 @@ const fetchArgs = [
   '--end-of-options',
 ];
 
-/** What a fetch that was killed left behind: as large as the repository, and of no use to anyone. */
-async function removeHalfFetched(dir: string): Promise<void> {
-  const packs = join(dir, 'objects/pack');
-  for (const entry of await readdir(packs)) {
-    if (!entry.startsWith('tmp_')) continue;
-    const info = await stat(join(packs, entry)).catch(() => null);
-    if (info && Date.now() - info.mtimeMs > abandonedMs) await rm(join(packs, entry), { force: true });
+/**
+ * What a git that was killed left behind: half a pack as large as the repository, and locks that nobody holds any more,
+ * as the folder belongs to one process.
+ */
+async function removeLeftovers(dir: string): Promise<void> {
+  for (const entry of await readdir(dir, { recursive: true })) {
+    if (entry.endsWith('.lock') || /(^|\/)tmp_[^/]+$/.test(entry)) await rm(join(dir, entry), { force: true });
   }
+}
+
+/** Renamed first, so that half a mirror never stands under its name. */
+export async function removeAside(dir: string): Promise<void> {
+  const aside = `${dir}.old`;
+  await rm(aside, { recursive: true, force: true });
+  try {
+    await rename(dir, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true, maxRetries: 3 });
 }
 
 async function removeStaleLocks(dir: string): Promise<void> {

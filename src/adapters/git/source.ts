@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Commit, Source } from '#src/engine/ports.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cache, Commit, Source, Tree } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { checkOut } from './checkout.ts';
@@ -9,6 +10,7 @@ import { explain } from './failure.ts';
 import { type Mirror, openMirror } from './mirror.ts';
 import { checkRef, checkSha, folderName, remoteOf } from './names.ts';
 import { listFiles, type Place, readFiles, readMessage } from './read.ts';
+import { cleanSources } from './clean.ts';
 import { openTrees } from './trees.ts';
 
 export interface GitSourceOptions {
@@ -26,19 +28,22 @@ export interface GitSourceOptions {
   readonly retryDelaysMs?: readonly number[];
 }
 
-export interface GitSource extends Source {
+/** `clean` removes trees and mirrors; a mirror stays for an hour after its last use in any case. */
+export interface GitSource extends Source, Cache {
   /** Ends what goes on and waits for it. Trees that are still lent out stay. */
   close(): Promise<void>;
 }
 
 /** As long as a job may take at most: a container of an earlier process may still look at a tree. */
 const inheritedMs = 6 * 60 * 60_000;
+const checkMs = 5 * 60_000;
 
 /** Repositories by git over HTTP: a mirror each, and folders checked out from it. See docs/decisions/source.md. */
 export async function openGitSource(options: GitSourceOptions): Promise<GitSource> {
   const git = createGit(options.env ? { env: options.env } : {});
   const closing = new AbortController();
   const mirrors = new Map<string, Mirror>();
+  const retryDelaysMs = options.retryDelaysMs ?? [500, 2000];
   const trees = await openTrees({ dir: join(options.home, 'trees'), keep: options.keepTrees ?? 8, inheritedMs });
 
   return {
@@ -47,31 +52,61 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
       const remote = await remoteFor(repository);
       const purpose = `look up ${ref} of ${fullName(repository)}`;
       const args = ['ls-remote', '--quiet', '--end-of-options', remote.url, ref, `${ref}^{}`];
-      const result = await git(args, { purpose, remote, signal });
-      if (result.code !== 0) throw explain(result.stderr, purpose).error;
-      return shaOf(result.stdout.toString(), ref);
+      for (const delay of [...retryDelaysMs, null]) {
+        const result = await git(args, { purpose, remote, signal });
+        if (result.code === 0) return shaOf(result.stdout.toString(), ref);
+        const failure = explain(result.stderr, purpose);
+        if (delay === null || failure.kind !== 'transient') throw failure.error;
+        await sleep(delay, undefined, { signal });
+      }
+      return null;
     },
-    async message(repository, commit, signal) {
-      return readMessage(await placeOf(repository, commit, signal), commit.sha);
-    },
-    async list(repository, commit, signal) {
-      return listFiles(await placeOf(repository, commit, signal), commit.sha);
-    },
-    async read(repository, commit, paths, signal) {
-      return readFiles(await placeOf(repository, commit, signal), commit.sha, paths);
-    },
-    async tree(repository, commit, signal) {
-      const mirror = await ensured(repository, commit, signal);
-      const originUrl = remoteOf(repository.cloneUrl).url;
-      const workers = Math.max(2, Math.min(8, availableParallelism()));
-      const checkout = { git, mirror, commit, originUrl, workers, signal: closing.signal };
-      return trees.acquire(folderName(repository), commit, (target, base) => checkOut(checkout, target, base), signal);
-    },
+    message: (repository, commit, signal) =>
+      healing(repository, commit, signal, (place) => readMessage(place, commit.sha)),
+    list: (repository, commit, signal) => healing(repository, commit, signal, (place) => listFiles(place, commit.sha)),
+    read: (repository, commit, paths, signal) =>
+      healing(repository, commit, signal, (place) => readFiles(place, commit.sha, paths)),
+    tree: (repository, commit, signal) => healing(repository, commit, signal, () => lend(repository, commit, signal)),
+    clean: (keep) => cleanSources({ home: options.home, mirrors, trees }, keep),
     async close() {
       closing.abort(new PlatformError('The server is shutting down.'));
       await trees.close();
     },
   };
+
+  /** What can't be read because the mirror is damaged is read again from a new one. */
+  async function healing<T>(
+    repository: Repository,
+    commit: Commit,
+    signal: AbortSignal,
+    work: (place: Place) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work(await placeOf(repository, commit, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof PlatformError) || closing.signal.aborted) throw error;
+      const mirror = mirrorOf(repository);
+      if (await isWhole(mirror, commit)) throw error;
+      await mirror.discard();
+      return work(await placeOf(repository, commit, signal));
+    }
+  }
+
+  /** True if every object of the commit is there, or nothing can be said. */
+  async function isWhole(mirror: Mirror, commit: Commit): Promise<boolean> {
+    const args = ['fsck', '--connectivity-only', '--no-dangling', '--no-progress', commit.sha];
+    const call = { gitDir: mirror.dir, purpose: `check the mirror of ${mirror.name}`, timeoutMs: checkMs };
+    return (await git(args, { ...call, signal: closing.signal })).code === 0;
+  }
+
+  async function lend(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Tree> {
+    const mirror = await ensured(repository, commit, signal);
+    const originUrl = remoteOf(repository.cloneUrl).url;
+    const workers = Math.max(2, Math.min(8, availableParallelism()));
+    const checkout = { git, mirror, commit, originUrl, workers, signal: closing.signal };
+    return trees.acquire(folderName(repository), commit, (target, base) => checkOut(checkout, target, base), signal);
+  }
 
   async function placeOf(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Place> {
     const mirror = await ensured(repository, commit, signal);
@@ -92,7 +127,7 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
     if (known) return known;
     const mirror = openMirror(git, join(options.home, 'mirrors', `${folder}.git`), fullName(repository), {
       fetchTimeoutMs: options.fetchTimeoutMs ?? 15 * 60_000,
-      retryDelaysMs: options.retryDelaysMs ?? [500, 2000],
+      retryDelaysMs,
       closing: closing.signal,
     });
     mirrors.set(folder, mirror);

@@ -14,8 +14,19 @@ export interface Trees {
     make: (target: string, base: Base | null) => Promise<void>,
     signal: AbortSignal,
   ): Promise<Tree>;
+  /** Trees that nobody uses and that may go, the one that wasn't used for longest first. */
+  free(): readonly FreeTree[];
   /** Waits for removals under way. */
   close(): Promise<void>;
+}
+
+export interface FreeTree {
+  readonly repository: string;
+  readonly path: string;
+  /** Milliseconds since the epoch. */
+  readonly usedAt: number;
+  /** False if somebody uses it by now. */
+  remove(): boolean;
 }
 
 export interface TreesSettings {
@@ -36,6 +47,7 @@ interface Entry {
   users: number;
   /** Grows with each use. */
   used: number;
+  usedAt: number;
   readonly untouchableUntil: number;
 }
 
@@ -61,6 +73,7 @@ export async function openTrees(settings: TreesSettings): Promise<Trees> {
       }
       entry.users++;
       entry.used = ++counter;
+      entry.usedAt = Date.now();
       try {
         await waitFor(entry.made, signal);
       } catch (error) {
@@ -70,6 +83,17 @@ export async function openTrees(settings: TreesSettings): Promise<Trees> {
       evict(pool, repository);
       return lend(entry, () => evict(pool, repository));
     },
+    free: () =>
+      [...pools]
+        .flatMap(([repository, pool]) =>
+          [...pool.values()].filter(isFree).map((entry) => ({
+            repository,
+            path: entry.path,
+            usedAt: entry.usedAt,
+            remove: () => drop(pool, repository, entry),
+          })),
+        )
+        .toSorted((a, b) => a.usedAt - b.usedAt),
     async close() {
       const making = [...pools.values()].flatMap((pool) => [...pool.values()].map((entry) => entry.made));
       await Promise.allSettled(making);
@@ -115,7 +139,18 @@ export async function openTrees(settings: TreesSettings): Promise<Trees> {
     }
     const made = Promise.resolve().then(build);
     made.catch(() => undefined); // each waiter sees it; without waiters it's nobody's
-    const entry: Entry = { name, path, sha, hash, made, settled: false, users: 0, used: 0, untouchableUntil: 0 };
+    const entry: Entry = {
+      name,
+      path,
+      sha,
+      hash,
+      made,
+      settled: false,
+      users: 0,
+      used: 0,
+      usedAt: 0,
+      untouchableUntil: 0,
+    };
     return entry;
   }
 
@@ -132,10 +167,14 @@ export async function openTrees(settings: TreesSettings): Promise<Trees> {
 
   function evict(pool: Map<string, Entry>, repository: string): void {
     const free = [...pool.values()].filter(isFree).sort((a, b) => a.used - b.used);
-    for (const entry of free.slice(0, Math.max(0, pool.size - settings.keep))) {
-      pool.delete(entry.name);
-      discard(entry.path, join(settings.dir, repository, `old-${process.pid}-${++counter}`));
-    }
+    for (const entry of free.slice(0, Math.max(0, pool.size - settings.keep))) drop(pool, repository, entry);
+  }
+
+  function drop(pool: Map<string, Entry>, repository: string, entry: Entry): boolean {
+    if (pool.get(entry.name) !== entry || !isFree(entry)) return false;
+    pool.delete(entry.name);
+    discard(entry.path, join(settings.dir, repository, `old-${process.pid}-${++counter}`));
+    return true;
   }
 
   /** Renamed first, so that the name is free at once and never stands for half a tree. */
@@ -162,8 +201,9 @@ export async function openTrees(settings: TreesSettings): Promise<Trees> {
         }
         const until = Date.now() + settings.inheritedMs;
         const entry = { name, path, sha: match[1] ?? '', hash: match[2] ?? '', made: Promise.resolve(), settled: true };
-        const used = Math.min(0, (await stat(path)).mtimeMs - Date.now());
-        poolOf(folder.name).set(name, { ...entry, users: 0, used, untouchableUntil: until });
+        const usedAt = (await stat(path)).mtimeMs;
+        const used = Math.min(0, usedAt - Date.now());
+        poolOf(folder.name).set(name, { ...entry, users: 0, used, usedAt, untouchableUntil: until });
       }
     }
   }

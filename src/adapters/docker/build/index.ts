@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
@@ -7,6 +6,7 @@ import { type Outcome, PlatformError, success, UserError } from '#src/model/outc
 import { openContext } from './context.ts';
 import { excerpt, explainFailure, locate } from './dockerfile.ts';
 import { BuildProgress } from './progress.ts';
+import { temporaryName } from './leftovers.ts';
 import { lockByName, type Lock } from './lock.ts';
 import { type BuildLog, openLog } from './log.ts';
 import { type PushResult, push } from './push.ts';
@@ -45,7 +45,7 @@ export function openImageBuilder(options: ImageBuilderOptions): ImageBuilder {
       const timeout = AbortSignal.timeout(request.timeoutMs);
       const log = openLog(request.secrets, listener);
       try {
-        const temporary = `slipway-build:${randomUUID()}`;
+        const temporary = temporaryName(Date.now());
         const checkedOut = await tree;
         const either = AbortSignal.any([signal, timeout]);
         return await withTemporary(temporary, () =>
