@@ -5,7 +5,7 @@ import { chown, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import { Client } from 'pg';
 
 export interface PostgresCluster extends AsyncDisposable {
   /** Makes a new, empty database. Answers its address, with the password. */
@@ -94,7 +94,7 @@ export async function startPostgres({ fsync = false }: { readonly fsync?: boolea
     async createDatabase(encoding = 'UTF8') {
       count += 1;
       const name = `test${count}`;
-      const client = new pg.Client({ connectionString: address('postgres') });
+      const client = new Client({ connectionString: address('postgres') });
       await client.connect();
       try {
         const locale = encoding === 'UTF8' ? '' : `locale 'C'`;

@@ -121,7 +121,8 @@ class Connection {
 
 /** 64-bit integers and sums as numbers: ours are times, counts and GitHub's ids, all below 2^53. */
 function parserOf(known: (typeof Driver)['types'], oid: number, format?: 'text' | 'binary') {
-  if (format !== 'binary' && (oid === known.builtins.INT8 || oid === known.builtins.NUMERIC)) return Number;
+  const numbers: readonly number[] = [known.builtins.INT8, known.builtins.NUMERIC];
+  if (format !== 'binary' && numbers.includes(oid)) return Number;
   return known.getTypeParser(oid, format ?? 'text');
 }
 

@@ -50,6 +50,8 @@ const topics: readonly Topic[] = ['jobs', 'run', 'deliveries'];
 
 /** More words than this at once are replaced by one for each topic: look at everything. */
 const wordsAtOnce = 1_000;
+/** PostgreSQL takes 8,000 bytes, and ids are short. */
+const longestWord = 1_000;
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 /** How often a quiet connection is asked whether it lives; a dead one may not say so. */
@@ -75,8 +77,8 @@ export async function postgresSignals(db: Database, postgres: Postgres, log: Log
     next.on('error', () => lost.resolve());
     next.on('end', () => lost.resolve());
     next.on('notification', ({ payload = '' }) => {
-      const [from, topic, subject = ''] = payload.split(' ');
-      if (from !== self && isTopic(topic)) local.send(topic, subject);
+      const [from, topic, ...subject] = payload.split(' ');
+      if (from !== self && isTopic(topic)) local.send(topic, subject.join(' '));
     });
     try {
       await next.connect();
@@ -132,13 +134,13 @@ export async function postgresSignals(db: Database, postgres: Postgres, log: Log
 
   await open();
   return {
-    listen: local.listen,
+    listen: (topic, heard) => local.listen(topic, heard),
 
     send(topic, subject) {
       local.send(topic, subject);
       if (closing.signal.aborted) return;
       if (words.size >= wordsAtOnce) words = new Set(topics.map((each) => `${self} ${each} `));
-      words.add(`${self} ${topic} ${subject}`);
+      words.add(`${self} ${topic} ${subject.length > longestWord ? '' : subject}`);
       sending ??= new Promise((resolve) => setImmediate(resolve)).then(flush);
     },
 

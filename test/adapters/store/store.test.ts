@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Kysely, SqliteDialect } from 'kysely';
 import { migrate, migrations } from '#src/adapters/store/migrate.ts';
 import type { Tables } from '#src/adapters/store/schema.ts';
@@ -10,26 +10,116 @@ import { Sqlite } from '#src/adapters/store/sqlite.ts';
 import { openStore } from '#src/adapters/store/store.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { storeContract } from '#test/contracts/store.ts';
+import { type Place, databases } from './databases.ts';
 
 const clock = { now: () => Date.now() };
 
-storeContract('SQLite', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'slipway-store-'));
-  const path = join(folder, 'slipway.db');
-  const test = {
-    store: await openStore({ path, clock }),
-    async reopen() {
-      await test.store.close();
-      test.store = await openStore({ path, clock });
-      return test.store;
-    },
-    async dispose() {
-      await test.store.close();
-      await rm(folder, { recursive: true });
-    },
-  };
-  return test;
-});
+for (const each of databases) {
+  describe(`on ${each.name}`, () => {
+    beforeAll(() => each.start(), 60_000);
+    afterAll(() => each.end());
+
+    storeContract(each.name, async () => {
+      const { place, remove } = await each.make();
+      const test = {
+        store: await openStore({ ...place, clock }),
+        async reopen() {
+          await test.store.close();
+          test.store = await openStore({ ...place, clock });
+          return test.store;
+        },
+        async dispose() {
+          await test.store.close();
+          await remove();
+        },
+      };
+      return test;
+    });
+
+    describe('a store', () => {
+      let place: Place;
+      let remove: () => Promise<void>;
+      beforeEach(async () => {
+        ({ place, remove } = await each.make());
+      });
+      afterEach(() => remove());
+
+      it('keeps texts with characters that a database may refuse', async () => {
+        const store = await openStore({ ...place, clock });
+        await store.told.set('a\0b', 'x\0y \u{1F6A2} \ud800 \uffff');
+        expect(await store.told.get('a\0b')).toBe('x\ufffdy \u{1F6A2} \ufffd \uffff');
+        const image = { repositoryId: 1, sha: 's', job: 'j', image: 'i', tags: ['a\0b', '\\u0000'], at: 1 };
+        await store.images.record(image);
+        expect(await store.images.find(1, 's', 'j')).toEqual(image);
+        const body = Buffer.from([0, 1, 0]);
+        await store.deliveries.add({ guid: 'g\0', event: 'push', body, receivedAt: 1 });
+        await store.deliveries.finish('g\0', 'A title with \0', 2);
+        expect(await store.deliveries.get('g\0')).toMatchObject({ finishedAt: 2, result: 'A title with \ufffd' });
+        await store.close();
+      });
+
+      it('finishes many deliveries at once, knows which are missing, and forgets old ones', async () => {
+        const store = await openStore({ ...place, clock });
+        const { deliveries } = store;
+        const guids = Array.from({ length: 1200 }, (_, i) => `guid-${i}`);
+        const body = Buffer.from('{}');
+        await Promise.all(guids.map((guid) => deliveries.add({ guid, event: 'push', body, receivedAt: 1 })));
+        expect((await deliveries.pending(2000)).map((one) => one.guid)).toEqual(guids);
+        await Promise.all([
+          ...guids.slice(0, 1000).map((guid, i) => deliveries.finish(guid, `Result ${i}`, 1000 + i)),
+          deliveries.finish('guid-0', 'The last word', 1000),
+          deliveries.finish('unknown', 'x', 5),
+        ]);
+        expect((await deliveries.get('guid-0'))?.result).toBe('The last word');
+        expect(await deliveries.get('guid-999')).toMatchObject({ finishedAt: 1999, result: 'Result 999' });
+        expect(await deliveries.pending(2000)).toHaveLength(200);
+
+        expect(await deliveries.missing([...guids, 'x', 'guid-3', 'y'])).toEqual(['x', 'y']);
+        expect(await deliveries.missing([])).toEqual([]);
+
+        expect(await deliveries.forget(1500, 300)).toBe(300);
+        expect(await deliveries.forget(1500, 300)).toBe(200);
+        expect(await deliveries.forget(1500, 300)).toBe(0);
+        expect(await deliveries.missing(['guid-0', 'guid-499', 'guid-500', 'guid-1199'])).toEqual([
+          'guid-0',
+          'guid-499',
+        ]);
+        await store.close();
+      });
+
+      it('tells listeners of the topic at once, each word once, also when one of them fails', async () => {
+        const store = await openStore({ ...place, clock });
+        const heard: string[] = [];
+        const { signals } = store;
+        const ends = [
+          signals.listen('run', () => {
+            throw new Error('a mistake');
+          }),
+          signals.listen('run', (subject) => heard.push(`run ${subject}`)),
+          signals.listen('jobs', (subject) => heard.push(`jobs ${subject}`)),
+        ];
+        signals.send('run', 'one');
+        signals.send('jobs', '');
+        expect(heard).toEqual([]);
+        await Promise.resolve();
+        expect(heard).toEqual(['run one', 'jobs ']);
+        signals.send('run', 'two');
+        ends[1]?.();
+        signals.send('run', 'three');
+        // Whatever comes back from the database has come by the time that a second store has heard it.
+        const other = await openStore({ ...place, clock });
+        const late = new Promise((resolve) => other.signals.listen('jobs', resolve));
+        if ('url' in place) signals.send('jobs', 'last');
+        else other.signals.send('jobs', 'last');
+        expect(await late).toBe('last');
+        expect(heard.filter((word) => word.startsWith('run'))).toEqual(['run one']);
+        await other.close();
+        await store.close();
+        signals.send('run', 'after the end');
+      });
+    });
+  });
+}
 
 describe('the database file', () => {
   let folder: string;
@@ -78,8 +168,8 @@ describe('the database file', () => {
         await tx.schema.dropTable('no such table').execute();
       },
     };
-    await migrate(db, clock);
-    await expect(migrate(db, clock, [...migrations, broken])).rejects.toThrow('no such table');
+    await migrate(db, 'sqlite', clock);
+    await expect(migrate(db, 'sqlite', clock, [...migrations, broken])).rejects.toThrow('no such table');
     const tables = await db.introspection.getTables();
     expect(tables.map((table) => table.name)).not.toContain('half');
     expect(await db.selectFrom('migrations').select('name').execute()).toEqual(
