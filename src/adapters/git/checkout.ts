@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Commit } from '#src/engine/ports.ts';
 import type { Git } from './command.ts';
-import { explain } from './failure.ts';
+import { explain, isDamaged } from './failure.ts';
 import type { Mirror } from './mirror.ts';
 
 /** A folder to begin with: taken over, or copied by hard links. */
@@ -75,7 +75,7 @@ async function fill(checkout: Checkout, target: string): Promise<void> {
   await writeNew(join(gitDir, 'config'), config(checkout.originUrl));
   const args = ['-c', `checkout.workers=${checkout.workers}`, 'read-tree', '--reset', '-u', commit.sha];
   const result = await checkout.git(args, { purpose, gitDir, workTree: target, timeoutMs, signal: checkout.signal });
-  if (result.code !== 0) throw explain(result.stderr, purpose).error;
+  if (result.code !== 0 || isDamaged(result.stderr)) throw explain(result.stderr, purpose).error;
 }
 
 /** Packs never change once written, so trees share them with the mirror. */

@@ -9,6 +9,22 @@ export interface GitFailure {
   readonly error: UserError | PlatformError;
 }
 
+/** What lies on this disk can't be read; see `isDamaged`. */
+export class DamagedError extends PlatformError {}
+
+/** True if git complains of what lies on this disk, also where it got along without: then it is better made anew. */
+export function isDamaged(stderr: string): boolean {
+  return damage.test(withoutRemote(stderr));
+}
+
+/** What the server says is about the server. */
+function withoutRemote(stderr: string): string {
+  return stderr.replaceAll(/^remote:.*$/gm, '');
+}
+
+const damage =
+  /not a git repository|is corrupt|corrupted|bad (object|tree|ref|revision|signature|index|sha1)|unable to (read|open) .*(object|sha1|tree|pack)|unable to read (sha1|tree|[0-9a-f]{40})|cannot read (object|pack)|could not read [0-9a-f]{40}|missing (blob|tree|commit|object)|not a tree object|non-existing object|not a valid object|does not match index|is truncated|far too short|is too small|index not opened|not a GIT packfile|cannot be (accessed|mapped)|inflate|unresolved deltas|did not send all necessary objects|unexpected line in .*packed-refs|unterminated line in/i;
+
 const patterns: readonly { readonly kind: GitFailure['kind']; readonly pattern: RegExp }[] = [
   { kind: 'busy', pattern: /\.lock'?: File exists/ },
   { kind: 'full', pattern: /No space left on device|Disk quota exceeded/ },
@@ -23,16 +39,12 @@ const patterns: readonly { readonly kind: GitFailure['kind']; readonly pattern: 
     pattern:
       /returned error: (5\d\d|429)|HTTP (5\d\d|429)|Could not resolve host|Failed to connect|Connection (refused|reset|timed out)|early EOF|unexpected disconnect|RPC failed|timed out|Operation too slow|GnuTLS|SSL_|TLS|hung up|Empty reply/i,
   },
-  {
-    kind: 'damaged',
-    pattern:
-      /not a git repository|is corrupt|corrupted|bad (object|tree|ref|revision|signature|index|sha1)|unable to (read|open) .*(object|sha1|tree|pack)|unable to read (sha1|tree|[0-9a-f]{40})|cannot read (object|pack)|could not read [0-9a-f]{40}|missing (blob|tree|commit|object)|non-existing object|not a valid object|does not match index|is truncated|is far too short|cannot be (accessed|mapped)|inflate|unresolved deltas|did not send all necessary objects|unexpected line in .*packed-refs|unterminated line in|packed-refs/i,
-  },
 ];
 
 /** What the text that git wrote to standard error means. `purpose` as in "fetch acme/shop". */
 export function explain(stderr: string, purpose: string): GitFailure {
-  const kind = patterns.find((entry) => entry.pattern.test(stderr))?.kind ?? 'other';
+  const found = patterns.find((entry) => entry.pattern.test(stderr))?.kind;
+  const kind = found ?? (isDamaged(stderr) ? 'damaged' : 'other');
   const said = lastWords(stderr);
   switch (kind) {
     case 'gone':
@@ -60,7 +72,7 @@ export function explain(stderr: string, purpose: string): GitFailure {
     case 'damaged':
       return {
         kind,
-        error: new PlatformError(
+        error: new DamagedError(
           `Can't ${purpose}: the server's copy of the repository is damaged (${said}). It is made anew: re-run the job.`,
         ),
       };

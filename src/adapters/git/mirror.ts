@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '#src/engine/ports.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { Git, GitResult, Remote } from './command.ts';
-import { explain } from './failure.ts';
+import { explain, isDamaged } from './failure.ts';
 import { createLock, type Lock, waitFor } from './lock.ts';
 
 /** A bare copy of a remote repository that only ever grows. */
@@ -157,6 +157,7 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
   async function attempt(commit: Commit, remote: Remote): Promise<ReturnType<typeof explain> | null> {
     const purpose = `fetch ${commit.ref} of ${name}`;
     const byRef = await fetch(remote, purpose, [...everything, `+${commit.ref}:${commit.ref}`]);
+    if (byRef.code === 0 && isDamaged(byRef.stderr)) return explain(byRef.stderr, purpose);
     if (byRef.code === 0 && (await has(commit.sha))) return null;
     if (byRef.code !== 0) {
       const failure = explain(byRef.stderr, purpose);

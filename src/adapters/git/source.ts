@@ -6,7 +6,7 @@ import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { checkOut } from './checkout.ts';
 import { createGit, type Remote } from './command.ts';
-import { explain } from './failure.ts';
+import { DamagedError, explain } from './failure.ts';
 import { type Mirror, openMirror } from './mirror.ts';
 import { checkRef, checkSha, folderName, remoteOf } from './names.ts';
 import { listFiles, type Place, readFiles, readMessage } from './read.ts';
@@ -36,7 +36,6 @@ export interface GitSource extends Source, Cache {
 
 /** As long as a job may take at most: a container of an earlier process may still look at a tree. */
 const inheritedMs = 6 * 60 * 60_000;
-const checkMs = 5 * 60_000;
 
 /** Repositories by git over HTTP: a mirror each, and folders checked out from it. See docs/decisions/source.md. */
 export async function openGitSource(options: GitSourceOptions): Promise<GitSource> {
@@ -84,20 +83,10 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
     try {
       return await work(await placeOf(repository, commit, signal));
     } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof PlatformError) || closing.signal.aborted) throw error;
-      const mirror = mirrorOf(repository);
-      if (await isWhole(mirror, commit)) throw error;
-      await mirror.discard();
+      if (!(error instanceof DamagedError) || signal.aborted || closing.signal.aborted) throw error;
+      await mirrorOf(repository).discard();
       return work(await placeOf(repository, commit, signal));
     }
-  }
-
-  /** True if every object of the commit is there, or nothing can be said. */
-  async function isWhole(mirror: Mirror, commit: Commit): Promise<boolean> {
-    const args = ['fsck', '--connectivity-only', '--no-dangling', '--no-progress', commit.sha];
-    const call = { gitDir: mirror.dir, purpose: `check the mirror of ${mirror.name}`, timeoutMs: checkMs };
-    return (await git(args, { ...call, signal: closing.signal })).code === 0;
   }
 
   async function lend(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Tree> {

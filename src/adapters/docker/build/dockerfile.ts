@@ -73,7 +73,7 @@ function withoutPrefixes(error: string): string {
 }
 
 function isUnreachable(cause: string): boolean {
-  return /dial tcp|no such host|connection refused|i\/o timeout|TLS handshake|no route to host|network is unreachable|unexpected status(?: code)?.*: 5\d\d/.test(
+  return /dial tcp|no such host|connection refused|connection reset|broken pipe|i\/o timeout|context deadline exceeded|Client\.Timeout|TLS handshake|no route to host|network is unreachable|server misbehaving|toomanyrequests|: (unexpected )?EOF$|unexpected status(?: code)?.*: (5\d\d|429)|no space left on device/i.test(
     cause,
   );
 }

@@ -94,6 +94,20 @@ describe('explainFailure', () => {
       ),
       null,
     ],
+    ...[
+      'toomanyrequests: You have reached your pull rate limit.',
+      'unexpected status code [manifests 1]: 429 Too Many Requests',
+      'unexpected status code [manifests 1]: 503 Service Unavailable',
+      'failed to do request: Head "https://ghcr.io/v2/a/manifests/1": EOF',
+      'failed to copy: read tcp 10.0.0.1:1->10.0.0.2:443: connection reset by peer',
+      'failed to do request: net/http: request canceled (Client.Timeout exceeded while awaiting headers)',
+      'failed to register layer: write /usr/lib/x: no space left on device',
+    ].map((cause): [string, string, ReturnType<typeof vertex>, null] => [
+      `${cause}: not the author`,
+      '',
+      vertex('[internal] load metadata for ghcr.io/a:1', cause),
+      null,
+    ]),
   ])('%s', (_name, message, failed, reason) => {
     expect(explainFailure('app/Dockerfile', message, failed, dockerfile)).toEqual(reason);
   });
