@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gitAccess } from './auth.ts';
 import { refs } from './git.ts';
@@ -18,8 +19,9 @@ export interface FaultRequest {
 }
 
 /**
- * What goes wrong: another answer, no answer at all, a broken connection, or an answer that is lost although
- * the request was carried out; `slow` answers after some milliseconds.
+ * What goes wrong: another answer, no answer at all, a broken connection; `slow` answers after some milliseconds. Or the
+ * request is carried out and its answer is lost (`lost`), never comes (`stuck`), is another one (`masked`: a gateway's), or
+ * the connection ends before it is carried out (`late`).
  */
 export type Fault =
   | {
@@ -31,6 +33,9 @@ export type Fault =
   | { readonly kind: 'hang' }
   | { readonly kind: 'reset' }
   | { readonly kind: 'lost' }
+  | { readonly kind: 'stuck' }
+  | { readonly kind: 'masked'; readonly status: number }
+  | { readonly kind: 'late'; readonly ms: number }
   | { readonly kind: 'slow'; readonly ms: number };
 
 export type FaultHook = (request: FaultRequest) => Fault | null;
@@ -92,10 +97,29 @@ export class Front {
         return false;
       case 'lost':
         // The request is carried out; what is written to the caller goes nowhere.
-        response.write = () => true;
-        response.writeHead = () => response;
-        response.end = () => response.destroy();
+        mute(response, () => response.destroy());
         return false;
+      case 'stuck':
+        mute(response, () => response);
+        return false;
+      case 'masked': {
+        const [head, end] = [response.writeHead.bind(response), response.end.bind(response)];
+        mute(response, () => {
+          head(fault.status, { 'content-type': 'application/json' });
+          return end(JSON.stringify({ message: 'Server Error' }));
+        });
+        return false;
+      }
+      case 'late': {
+        const chunks: Buffer[] = [];
+        for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+        response.destroy();
+        mute(response, () => response);
+        await sleep(fault.ms);
+        // It has been read, and is read once more.
+        request[Symbol.asyncIterator] = () => Readable.from(chunks)[Symbol.asyncIterator]();
+        return false;
+      }
       case 'reset':
         request.destroy();
         return true;
@@ -153,6 +177,13 @@ export class Front {
     );
     await turn;
   }
+}
+
+/** What is written to the caller goes nowhere; `end` takes the place of its end. */
+function mute(response: ServerResponse, end: () => ServerResponse): void {
+  response.write = () => true;
+  response.writeHead = () => response;
+  response.end = end;
 }
 
 /** A browser's request: it asks for HTML, or it posts one of the forms. */

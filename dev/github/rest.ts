@@ -44,6 +44,8 @@ export class Rest {
       operation = found.name;
       answer = await this.#answer(found.name, found.params, path, query, text, caller);
     } catch (error) {
+      // Who asked has gone before all of it was said.
+      if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
       const refusal = error instanceof Refusal ? error : new Refusal(500, `The stand-in failed: ${String(error)}`);
       if (!(error instanceof Refusal))
         this.#note('invalid response', `${method} ${path}`, [String((error as Error).stack)]);

@@ -35,19 +35,35 @@ export function sentBy(teller: Teller): Sent {
   return { by: teller.id, at: performance.now() };
 }
 
+/** When a request that failed was sent, as far as it matters: GitHub isn't at work any more on one that it answered itself. */
+export function sentBefore(teller: Teller, error: unknown): Sent {
+  const { status, response } = error as { readonly status?: number; readonly response?: unknown };
+  const answered = response !== undefined && status !== 502 && status !== 504;
+  return { by: teller.id, at: performance.now() - (answered ? teller.settleMs : 0) };
+}
+
 /**
  * Looks for what an unanswered request may have made, until it is there or never will be: GitHub may still be at work on
  * the request, also after the process that sent it died. Null if there is nothing.
  */
 export async function lookFor<T>(teller: Teller, sent: Sent | null, look: () => Promise<T | null>): Promise<T | null> {
-  // Watches of two processes can't be compared.
-  const since = sent?.by === teller.id ? sent.at : performance.now();
-  const left = (): number => since + teller.settleMs - performance.now();
-  const sure = left() <= 0;
+  const since = performance.now();
+  const sure = leftOf(teller, sent, since) <= 0;
   const found = await look();
   if (found !== null || sure) return found;
-  await sleep(Math.max(0, left()), undefined, { ref: false, signal: teller.until });
+  await settled(teller, sent, since);
   return await look();
+}
+
+/** Waits until GitHub isn't at work any more on what was sent: a late word must not come after a newer one. */
+export async function settled(teller: Teller, sent: Sent | null, since = performance.now()): Promise<void> {
+  const left = leftOf(teller, sent, since);
+  if (left > 0) await sleep(left, undefined, { ref: false, signal: teller.until });
+}
+
+/** Watches of two processes can't be compared: what another one sent counts from `since`. */
+function leftOf(teller: Teller, sent: Sent | null, since: number): number {
+  return (sent?.by === teller.id ? sent.at : since) + teller.settleMs - performance.now();
 }
 
 /** Parameters of every request. A state goes in its turn (1); what is only nice to have may wait for everything else (2). */

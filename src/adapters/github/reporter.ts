@@ -66,6 +66,7 @@ const readers = 8;
 const pageSize = 500;
 /** Of more runs not even the ids are kept: they are looked for when these are done. */
 const mostKnown = 20_000;
+const dayMs = 24 * 60 * 60_000;
 
 /** Tells GitHub about runs. What it holds in memory is bounded, however much there is to tell. */
 export function createReporter(options: ReporterOptions): GitHubReporter {
@@ -95,7 +96,8 @@ export function createReporter(options: ReporterOptions): GitHubReporter {
       now: ending.signal,
     },
     hurry: () => hurry,
-    isNews(what) {
+    isNews(about) {
+      const what = `${Math.floor(performance.now() / dayMs)} ${about}`;
       if (said.has(what)) return false;
       if (said.size >= 1_000) said.clear();
       said.add(what);
@@ -254,8 +256,9 @@ export function createReporter(options: ReporterOptions): GitHubReporter {
     return watched.size + unread.size + reading.size + parked;
   }
 
+  /** Whether it is told, or will be without another word; a run that waits for its time may have news. */
   function isKnown(id: string): boolean {
-    if (watched.has(id) || unread.has(id) || reading.has(id)) return true;
+    if (watched.get(id)?.active || unread.has(id) || reading.has(id)) return true;
     for (const lane of lanes.values()) if (lane.parked.has(id)) return true;
     return false;
   }

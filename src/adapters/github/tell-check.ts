@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ToldStore } from '#src/engine/store.ts';
 import { faultOf } from './faults.ts';
-import { at, isMissing, lookFor, type Place, type Sent, sentBy, wasRefused } from './place.ts';
+import { at, isMissing, lookFor, type Place, type Sent, sentBefore, sentBy, settled, wasRefused } from './place.ts';
 import type { CheckAnnotation, CheckRun } from './report/check-run.ts';
 
 /** What GitHub knows of a check run, kept under a key of its own. */
@@ -16,7 +16,7 @@ interface ToldCheck {
   readonly annotations: number;
   /** Annotations were sent and the answer may be lost. */
   readonly adding: boolean;
-  /** When `creating` or `adding` was sent; absent in what earlier versions stored. */
+  /** When it was sent of which the answer is missing; absent if every answer came. */
   readonly sent?: Sent;
 }
 
@@ -61,11 +61,18 @@ export async function isTold(told: ToldStore, key: string): Promise<boolean> {
   return (await told.get(key)) !== null;
 }
 
+/** True if GitHub was told of this check run, but maybe not of its end. */
+export async function isOpen(told: ToldStore, key: string): Promise<boolean> {
+  const text = await told.get(key);
+  return text !== null && !(JSON.parse(text) as ToldCheck).completed;
+}
+
 async function bring(place: Place, key: string, known: ToldCheck, wanted: CheckRun, otherwise = known): Promise<void> {
   const hash = hashOf(wanted);
   let told = known;
   if (told.id === null) told = await create(place, key, wanted, hash, otherwise);
   else if (told.adding) told = await recount(place, told, told.id);
+  else if (told.sent) await settled(place.teller, told.sent);
   while (told.hash !== hash || told.annotations < wanted.annotations.length) {
     told = await update(place, key, told, wanted, hash);
   }
@@ -97,7 +104,11 @@ async function create(
     await save(place, key, told);
     return told;
   } catch (error) {
-    await save(place, key, wasRefused(place.teller, error) ? otherwise : { ...creating, sent: sentBy(place.teller) });
+    await save(
+      place,
+      key,
+      wasRefused(place.teller, error) ? otherwise : { ...creating, sent: sentBefore(place.teller, error) },
+    );
     throw error;
   }
 }
@@ -120,8 +131,9 @@ async function update(place: Place, key: string, told: ToldCheck, wanted: CheckR
     await save(place, key, now);
     return now;
   } catch (error) {
-    if (adding)
-      await save(place, key, wasRefused(place.teller, error) ? told : { ...told, adding, sent: sentBy(place.teller) });
+    // The next words are those of a new content: this one may or may not stand there.
+    const unsure = { ...told, adding, hash: '', sent: sentBefore(place.teller, error) };
+    await save(place, key, wasRefused(place.teller, error) ? told : unsure);
     throw error;
   }
 }
@@ -176,7 +188,7 @@ async function recount(place: Place, told: ToldCheck, id: number): Promise<ToldC
     count = run.data.output.annotations_count;
     return count > told.annotations ? count : null;
   });
-  return { ...told, hash: '', annotations: count, adding: false };
+  return { ...nothing, id, completed: told.completed, annotations: count };
 }
 
 function contentOf(wanted: CheckRun, annotations: readonly CheckAnnotation[]): Record<string, unknown> {

@@ -1,5 +1,5 @@
 import { PlatformError } from '#src/model/outcome.ts';
-import { at, isMissing, lookFor, type Place, type Sent, sentBy, wasRefused } from './place.ts';
+import { at, isMissing, lookFor, type Place, type Sent, sentBefore, sentBy, settled, wasRefused } from './place.ts';
 import type { DeploymentReport, DeploymentStatus } from './report/deployment.ts';
 
 /** What GitHub knows of a deployment. */
@@ -9,7 +9,7 @@ interface ToldDeployment {
   readonly creating: boolean;
   /** The last status that arrived. */
   readonly status: string;
-  /** When `creating` was sent; absent in what earlier versions stored. */
+  /** When it was sent of which the answer is missing; absent if every answer came. */
   readonly sent?: Sent;
 }
 
@@ -31,7 +31,9 @@ export async function tellDeployment(
   const known = id !== null;
   try {
     id ??= await create(place, key, wanted, nothing);
-    await bring(place, key, { ...told, id }, wanted.status, logUrl);
+    // What was unsure about the creation is settled by now.
+    const now = told.id === null ? { ...nothing, id } : told;
+    await bring(place, key, now, wanted.status, logUrl);
   } catch (error) {
     if (!known || !isMissing(error)) throw error;
     const anew = { ...nothing, id: await create(place, key, wanted, told) };
@@ -40,11 +42,20 @@ export async function tellDeployment(
 }
 
 /** Gives a deployment that was told before its end, if it has none on GitHub: another one has taken its place. */
-export async function endDeployment(place: Place, key: string, logUrl: string): Promise<void> {
-  const told = await load(place, key);
-  if (told.id === null || told.status === '') return;
-  const { state } = JSON.parse(told.status) as DeploymentStatus;
-  if (state !== 'queued' && state !== 'in_progress') return;
+export async function endDeployment(
+  place: Place,
+  key: string,
+  before: Pick<DeploymentReport, 'environment' | 'payload'>,
+  logUrl: string,
+): Promise<void> {
+  let told = await load(place, key);
+  if (told.id === null && told.creating) {
+    const id = await lookFor(place.teller, told.sent ?? null, () => find(place, before));
+    told = { ...nothing, id };
+  }
+  if (told.id === null) return;
+  const state = told.status === '' ? null : (JSON.parse(told.status) as DeploymentStatus).state;
+  if (state !== null && state !== 'queued' && state !== 'in_progress') return;
   const status = { state: 'inactive', description: 'It was started anew.', environmentUrl: null } as const;
   await bring(place, key, told, status, logUrl);
 }
@@ -58,14 +69,21 @@ async function bring(
 ): Promise<void> {
   const status = JSON.stringify(wanted);
   if (told.status === status) return;
-  await place.client.rest.repos.createDeploymentStatus({
-    ...at(place, 1),
-    deployment_id: told.id ?? 0,
-    state: wanted.state,
-    description: wanted.description,
-    log_url: logUrl,
-    ...(wanted.environmentUrl ? { environment_url: wanted.environmentUrl } : {}),
-  });
+  if (told.sent) await settled(place.teller, told.sent);
+  try {
+    await place.client.rest.repos.createDeploymentStatus({
+      ...at(place, 1),
+      deployment_id: told.id ?? 0,
+      state: wanted.state,
+      description: wanted.description,
+      log_url: logUrl,
+      ...(wanted.environmentUrl ? { environment_url: wanted.environmentUrl } : {}),
+    });
+  } catch (error) {
+    const unsure = { ...nothing, id: told.id, sent: sentBefore(place.teller, error) };
+    if (!wasRefused(place.teller, error)) await save(place, key, unsure);
+    throw error;
+  }
   await save(place, key, { ...nothing, id: told.id, status });
 }
 
@@ -90,13 +108,13 @@ async function create(place: Place, key: string, wanted: DeploymentReport, other
     await save(place, key, { ...nothing, id: answer.data.id });
     return answer.data.id;
   } catch (error) {
-    const unsure = { ...nothing, creating: true, sent: sentBy(place.teller) };
+    const unsure = { ...nothing, creating: true, sent: sentBefore(place.teller, error) };
     await save(place, key, wasRefused(place.teller, error) ? otherwise : unsure);
     throw error;
   }
 }
 
-async function find(place: Place, wanted: DeploymentReport): Promise<number | null> {
+async function find(place: Place, wanted: Pick<DeploymentReport, 'environment' | 'payload'>): Promise<number | null> {
   const perPage = 100;
   for (let page = 1; ; page += 1) {
     const list = await place.client.rest.repos.listDeployments({

@@ -8,9 +8,9 @@ import type { GitHub } from './github.ts';
 import type { Place, Teller } from './place.ts';
 import { checkRunOf } from './report/check-run.ts';
 import { deploymentOf } from './report/deployment.ts';
-import { generations } from './report/generations.ts';
+import { ended, generations } from './report/generations.ts';
 import { runCheckOf, settledRunCheck } from './report/run-check.ts';
-import { isTold, tellCheck } from './tell-check.ts';
+import { isOpen, isTold, tellCheck } from './tell-check.ts';
 import { endDeployment, tellDeployment } from './tell-deployment.ts';
 import { runPrefix } from './understand.ts';
 
@@ -26,7 +26,7 @@ export interface Telling {
   readonly teller: Teller;
   /** True while nothing waits until it is due. */
   readonly hurry: () => boolean;
-  /** Whether this wasn't said before. */
+  /** Whether this wasn't said before, today. */
   readonly isNews: (what: string) => boolean;
 }
 
@@ -35,6 +35,9 @@ interface Item {
   readonly kind: 'check' | 'deployment';
   readonly key: string;
   job: Job | null;
+  /** The run's version that was told (or refused) last. */
+  version: number;
+  /** There is something to tell, maybe not yet. */
   dirty: boolean;
   working: boolean;
   /** State that was told last, and when (by this process's watch). */
@@ -90,11 +93,11 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
       settle();
     },
     standing() {
-      const open = [...items.values()].filter((item) => item.dirty);
       if (gaveUp) return { told: null, dueIn: null };
+      const open = [...items.values()].filter((item) => item.dirty);
       const first = Math.min(...open.map((item) => item.toldAt + refreshMs - watch()));
       const dueIn = open.length > 0 ? Math.max(0, first) : growing ? refreshMs : null;
-      return { told: open.length === 0 ? version : null, dueIn };
+      return { told: open.some((item) => item.version < version) ? null : version, dueIn };
     },
   };
 
@@ -102,11 +105,23 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
     const key = job === null ? '' : `${kind}/${job.id}`;
     let item = items.get(key);
     if (!item) {
-      item = { kind, key, job, dirty: true, working: false, state: '', toldAt: 0, failures: 0, refused: false };
+      item = {
+        kind,
+        key,
+        job,
+        version: -1,
+        dirty: true,
+        working: false,
+        state: '',
+        toldAt: 0,
+        failures: 0,
+        refused: false,
+      };
       items.set(key, item);
     }
     item.job = job;
-    item.dirty = true;
+    // A log grows without a new version.
+    if (item.version < version || job?.state === 'running') item.dirty = true;
     if (!item.working) void work(item);
   }
 
@@ -120,14 +135,17 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
       const state = stateOf(item.job, seen);
       const same = state === item.state;
       item.dirty = false;
-      if (same && item.refused) break;
+      if (same && item.refused) {
+        item.version = seen.run.version;
+        break;
+      }
       if (same && !telling.hurry() && item.toldAt + refreshMs > watch()) {
         item.dirty = true;
         break;
       }
       try {
         await tellItem(item, seen);
-        Object.assign(item, { state, toldAt: watch(), failures: 0, refused: false });
+        Object.assign(item, { state, version: seen.run.version, toldAt: watch(), failures: 0, refused: false });
       } catch (error) {
         if (!(await tryAgain(item, state, seen.run, error))) break;
       }
@@ -160,7 +178,7 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
       const about = fault.gone && fault.status !== 404 ? run.trigger.sha : `${run.repository.installationId}`;
       if (telling.isNews(`${about} ${describe(error)}`))
         telling.logger.error(what, `GitHub refuses to show a ${nameOf(item)}: ${describe(error)}. ${fault.advice}`);
-      Object.assign(item, { state, refused: true });
+      Object.assign(item, { state, version: run.version, refused: true });
       return item.dirty;
     }
     item.dirty = true;
@@ -207,18 +225,30 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
   }
 
   async function tellJob(place: Place, seen: RunView, job: Job, detailsUrl: string): Promise<void> {
-    const ran = job.startedAt !== null && job.outcome?.kind !== 'skipped';
-    const excerpt = ran ? await telling.excerpt(job) : '';
-    const keys = generations(job).map((first) => `check/${job.id}/${first}`);
-    const key = keys.pop() ?? '';
-    await tellCheck(place, key, keys, checkRunOf(seen, job, { detailsUrl, excerpt }));
+    const firsts = generations(job);
+    const keys = firsts.map((first) => `check/${job.id}/${first}`);
+    for (const [index, first] of firsts.entries()) {
+      const next = firsts[index + 1];
+      const shown = next === undefined ? job : ended(job, first, next - 1);
+      const key = keys[index] ?? '';
+      if (shown === null || (next !== undefined && !(await isOpen(telling.told, key)))) continue;
+      const ran = shown.startedAt !== null && shown.outcome?.kind !== 'skipped';
+      const excerpt = ran ? await telling.excerpt(shown) : '';
+      await tellCheck(place, key, keys.slice(0, index), checkRunOf(seen, shown, { detailsUrl, excerpt }));
+    }
   }
 
   async function tellDeploymentOf(place: Place, seen: RunView, job: Job, detailsUrl: string): Promise<void> {
-    const keys = generations(job).map((first) => `deployment/${job.id}/${first}`);
-    const key = keys.pop() ?? '';
-    for (const before of keys) await endDeployment(place, before, detailsUrl);
+    const firsts = generations(job);
+    const keyOf = (first: number): string => `deployment/${job.id}/${first}`;
+    const key = keyOf(firsts.at(-1) ?? 1);
     const wanted = deploymentOf(seen, job, await isTold(telling.told, key));
+    const { work } = job.plan;
+    for (const first of work.kind === 'deploy' ? firsts.slice(0, -1) : []) {
+      const payload = { run: seen.run.id, job: job.id, attempt: first };
+      const environment = work.kind === 'deploy' ? work.environment : '';
+      await endDeployment(place, keyOf(first), { environment, payload }, detailsUrl);
+    }
     if (wanted) await tellDeployment(place, key, wanted, detailsUrl);
   }
 }

@@ -98,3 +98,68 @@ it('reacts and comments', async () => {
   await it.comment(repository, 7, 'x'.repeat(70_000));
   expect(sent).toEqual([{ content: 'rocket' }, { body: 'x'.repeat(65_536) }]);
 });
+
+describe('a comment with a key', () => {
+  const path = '/repos/acme/shop/issues/7/comments';
+  const bot = { login: 'slipway[bot]', type: 'Bot' };
+
+  /** Comments on GitHub; the first `lost` answers to a creation are lost, before or after it was carried out. */
+  function thread(lost: ('before' | 'after')[], others: readonly object[] = []) {
+    const made: { body: string; user: object }[] = [];
+    nock(api)
+      .persist()
+      .get(path)
+      .query(true)
+      .reply((request: Request) => {
+        const page = Number(new URL(request.url).searchParams.get('page'));
+        return [200, [...others, ...made].slice(100 * (page - 1), 100 * page)];
+      });
+    nock(api)
+      .persist()
+      .post(path)
+      .reply(async (request: Request) => {
+        const { body } = (await request.json()) as { body: string };
+        const trouble = lost.shift();
+        if (trouble !== 'before') made.push({ body, user: bot });
+        if (trouble) throw new Error('socket hang up');
+        return [201, { id: 1 }];
+      });
+    return made;
+  }
+
+  async function quick() {
+    allowTokens(nock(api));
+    return createForge(await openTestGitHub(), 1);
+  }
+
+  it.each([
+    ['whose answer is lost', ['after' as const]],
+    ['that does not arrive', ['before' as const]],
+    ['both', ['before' as const, 'after' as const]],
+  ])('%s is made once', async (_what, lost) => {
+    const made = thread(lost);
+    const it = await quick();
+    await it.comment(repository, 7, 'x'.repeat(70_000), 'delivery 1');
+    await it.comment(repository, 7, 'x'.repeat(70_000), 'delivery 1');
+    expect(made).toHaveLength(1);
+    expect(made[0]?.body).toMatch(/^x{65000}x+\n\n<!-- slipway [0-9a-f]{32} -->$/);
+    expect(made[0]?.body.length).toBe(65_536);
+    await it.comment(repository, 7, 'another', 'delivery 2');
+    expect(made).toHaveLength(2);
+  });
+
+  it('is found behind many others, and never taken for one that a person wrote', async () => {
+    const first = thread([]);
+    await (await quick()).comment(repository, 7, 'answer', 'key');
+    const { body } = first[0] ?? { body: '' };
+    nock.cleanAll();
+    const chatter = Array.from({ length: 150 }, () => ({ body: 'hm', user: bot }));
+    const again = thread([], [...chatter, { body, user: bot }]);
+    await (await quick()).comment(repository, 7, 'answer', 'key');
+    expect(again).toEqual([]);
+    nock.cleanAll();
+    const mocked = thread([], [{ body, user: { login: 'eve', type: 'User' } }]);
+    await (await quick()).comment(repository, 7, 'answer', 'key');
+    expect(mocked).toHaveLength(1);
+  });
+});

@@ -150,3 +150,74 @@ describe('requests', () => {
     await expect((await openTestGitHub()).client(0)).rejects.toMatchObject({ status: 404 });
   });
 });
+
+describe('credentials that GitHub does not take', () => {
+  const at = { owner: 'acme', repo: 'shop', pull_number: 1 };
+
+  it('a revoked token is renewed once for all that failed by it', async () => {
+    const good = new Set<string>();
+    let issued = 0;
+    nock(api)
+      .persist()
+      .post('/app/installations/77/access_tokens')
+      .reply(201, () => {
+        issued += 1;
+        good.clear();
+        good.add(`token ghs_${issued}`);
+        return tokenIn(3_600_000, `ghs_${issued}`);
+      });
+    nock(api)
+      .persist()
+      .get('/repos/acme/shop/pulls/1')
+      .reply((request: Request) =>
+        good.has(request.headers.get('authorization') ?? '')
+          ? [200, { number: 1 }]
+          : [401, { message: 'Bad credentials' }],
+      );
+    const client = await (await openTestGitHub()).client(77);
+    await client.rest.pulls.get(at);
+    good.clear();
+    const answers = await Promise.all([
+      client.rest.pulls.get(at),
+      client.rest.pulls.get(at),
+      client.rest.pulls.get(at),
+    ]);
+    expect(answers.map(({ data }) => data.number)).toEqual([1, 1, 1]);
+    expect(issued).toBe(2);
+  }, 30_000);
+
+  it('credentials that are wrong are not tried for ever', async () => {
+    nock(api)
+      .persist()
+      .post('/app/installations/77/access_tokens')
+      .reply(401, { message: 'A JSON web token could not be decoded' });
+    const client = await (await openTestGitHub()).client(77);
+    await expect(client.rest.pulls.get(at)).rejects.toMatchObject({ status: 401 });
+  });
+
+  it.each([
+    ['an hour behind', 3_600_000, "'Issued at' claim ('iat') must be in the past"],
+    ['an hour ahead', -3_600_000, "'Expiration time' claim ('exp') is too far in the future"],
+  ])('a clock that is %s is made up for, then and from then on', async (_what, ahead, message) => {
+    let refused = 0;
+    type Answer = [number, unknown, Record<string, string>];
+    const answer =
+      (body: unknown) =>
+      (request: Request): Answer => {
+        const [, payload = ''] = request.headers.get('authorization')?.split('.') ?? [];
+        const { iat, exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { iat: number; exp: number };
+        const theirs = (Date.now() + ahead) / 1000;
+        if (iat <= theirs && exp > theirs && exp <= theirs + 600) return [201, body, {}];
+        refused += 1;
+        return [401, { message }, { date: new Date(Date.now() + ahead).toUTCString() }];
+      };
+    nock(api)
+      .persist()
+      .post('/app/installations/77/access_tokens')
+      .reply(answer(tokenIn(3_600_000, 'ghs_a')));
+    const github = await openTestGitHub();
+    expect(await github.token(repository)).toBe('ghs_a');
+    expect(await github.token({ ...repository, id: 9 })).toBe('ghs_a');
+    expect(refused).toBe(1);
+  });
+});

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkAnnotations, checkRunOf } from '#src/adapters/github/report/check-run.ts';
+import { runCheckOf } from '#src/adapters/github/report/run-check.ts';
 import { cutBytes, escapeMarkdown, fenced, plainLog, titleOf } from '#src/adapters/github/report/text.ts';
 import { duration } from '#src/model/duration.ts';
 import type { Job } from '#src/model/run.ts';
 import { plannedOf } from '#test/model/samples.ts';
-import { deployment, ended, job, running, view } from './support.ts';
+import { deployment, earlier, ended, job, running, view } from './support.ts';
 
 const extras = { detailsUrl: 'https://ci.example/j', excerpt: '' };
 const show = (it: Job, excerpt = '') => checkRunOf(view([it]), it, { ...extras, excerpt });
@@ -269,4 +270,55 @@ it('offers to retry failed jobs, within the lengths that GitHub allows, and only
   }
   expect(show(ended('t', { kind: 'success' })).actions).toEqual([]);
   expect(show(running('t')).actions.map((button) => button.identifier)).toEqual(['cancel']);
+});
+
+describe('what it waits for', () => {
+  const group = 'Waits for run 7 in the concurrency group "deploy".';
+  it.each([
+    ['a job that is queued', job('t', { note: group }), {}],
+    ['a job that waits', job('t', { state: 'waiting', note: group }), {}],
+    ['a run that waits as a whole', job('t', { state: 'waiting' }), { note: group }],
+  ])('is said of %s', (_what, it, change) => {
+    const shown = checkRunOf(view([it], change), it, extras);
+    expect(shown).toMatchObject({
+      status: 'queued',
+      title: 'Queued: waits for run 7 in the concurrency group "deploy".',
+    });
+  });
+
+  it('is said by the run itself as long as it has no jobs, and mended once it has', () => {
+    const at = { detailsUrl: 'https://ci.example/', externalId: 'run:run1' };
+    expect(runCheckOf(view([], { state: 'pending', note: 'GitHub can not be reached.' }), at)).toMatchObject({
+      name: 'slipway',
+      status: 'queued',
+      title: 'Queued: GitHub can not be reached.',
+    });
+    expect(runCheckOf(view([], { state: 'pending' }), at)).toBeNull();
+  });
+
+  it('a run that is to end says who asked for it', () => {
+    const cancel = { reason: 'Cancelled by @ada.', by: 'person' as const };
+    const it = running('t');
+    expect(checkRunOf(view([it], { cancel }), it, extras).title).toBe('Cancelling: Cancelled by @\u200Bada.');
+    expect(show(running('t', { cancel })).actions).toEqual([]);
+  });
+});
+
+describe('attempts before this one', () => {
+  const platform = earlier(1, 'platform', 'the Docker engine restarted');
+  const retry = earlier(2, 'retry', 'retry 1 of 2', failed);
+  const person = earlier(3, 'person', '@ada re-ran it', failed);
+
+  it('are said of a job that succeeded in the end', () => {
+    const { summary } = show(ended('t', { kind: 'success' }, { attempt: 3, earlier: [platform, retry] }));
+    expect(summary).toMatch(/^Passed\. Took 1 m 12 s\. Retried: the Docker engine restarted; retry 1 of 2\./);
+    expect(summary).toContain('- Attempt 1: It was given up without an end. Then: the Docker engine restarted.');
+    expect(summary).toContain('- Attempt 2: failed: \\`npm test\\` exited with 1. Then: retry 1 of 2.');
+  });
+
+  it('that a person asked to repeat are no retries of this one', () => {
+    const { summary } = show(ended('t', { kind: 'success' }, { attempt: 4, earlier: [platform, retry, person] }));
+    expect(summary).toMatch(/^Passed\. Took 1 m 12 s\.\n/);
+    expect(summary).toContain('- Attempt 3: failed: \\`npm test\\` exited with 1. Then: @\u200Bada re-ran it.');
+  });
 });

@@ -2,17 +2,23 @@ import { describe, expect, it } from '@jest/globals';
 import { useNock } from '#test/nock.ts';
 import { failure, holding, reporters, states, success, tell } from './reporter-support.ts';
 import { smallGitHub, type Trouble } from './small-github.ts';
-import { ended, memoryTold, running, until, view } from './support.ts';
+import { plannedOf } from '#test/model/samples.ts';
+import { pino } from 'pino';
+import { deployment, ended, memoryRuns, memoryTold, running, until, view } from './support.ts';
 
 const nock = useNock();
 const { reporter } = reporters();
+
+const several = (pattern: RegExp, trouble: Trouble, times: number) =>
+  Array.from({ length: times }, () => [pattern, trouble] as const);
+
+const logTo = (lines: string[]) =>
+  pino({ level: 'error' }, { write: (line) => void lines.push((JSON.parse(line) as { msg: string }).msg) });
 
 describe('whatever is lost, GitHub ends up right', () => {
   const secondary = { status: 403, message: 'secondary rate limit', headers: { 'retry-after': '1' } };
   const creations = /^POST .*check-runs$/;
   const updates = /^PATCH/;
-  const several = (pattern: RegExp, trouble: Trouble, times: number) =>
-    Array.from({ length: times }, () => [pattern, trouble] as const);
 
   it.each([
     ['the creation fails before it arrives', several(creations, 'lost before', 3)],
@@ -54,7 +60,7 @@ describe('whatever is lost, GitHub ends up right', () => {
     const first = await reporter(held, told);
     first.report('run1');
     await until(() => hub.requests.length === 1);
-    first.close();
+    await first.close();
     held.view = view([ended('lint', success)]);
     const second = await reporter(held, told);
     await second.resume();
@@ -112,3 +118,146 @@ describe('whatever is lost, GitHub ends up right', () => {
     ]);
   });
 });
+
+describe('what is gone', () => {
+  it('a check run that somebody deleted is made anew', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(view([running('lint')]));
+    const it = await reporter(held);
+    await tell(it);
+    hub.checks.length = 0;
+    held.view = view([ended('lint', success)]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+  });
+
+  it('a deployment that somebody deleted is made anew', async () => {
+    const hub = smallGitHub(nock);
+    const plan = deployment('production');
+    const held = holding(view([running('d', { plan })]));
+    const it = await reporter(held);
+    await tell(it);
+    hub.deployments.length = 0;
+    held.view = view([ended('d', success, { plan })]);
+    await tell(it);
+    expect(hub.deployments.map((made) => made.statuses.map(({ state }) => state))).toEqual([['success']]);
+  });
+
+  it('a repository out of reach is said once, and forgets nothing', async () => {
+    const hub = smallGitHub(nock);
+    const told = memoryTold();
+    const held = holding(view([running('lint'), running('test')]));
+    const lines: string[] = [];
+    const it = await reporter(held, told, 60_000, { logger: logTo(lines) });
+    await tell(it);
+    hub.left.push(...several(/check-runs/, { status: 404, message: 'Not Found' }, 4));
+    held.view = view([ended('lint', success), ended('test', success)]);
+    await tell(it);
+    expect(hub.left).toEqual([]);
+    expect(lines.filter((line) => line.includes('refuses'))).toHaveLength(1);
+    expect(held.runs.versions.get('run1')).toBe(held.view.run.version);
+    held.view = view([ended('lint', success), ended('test', failure)]);
+    await tell(it);
+    expect(hub.checks).toHaveLength(2);
+  });
+
+  it('a commit that is gone is said once, and dropped', async () => {
+    const message = `No commit found for SHA: ${'a'.repeat(40)}`;
+    const hub = smallGitHub(nock, several(/^POST/, { status: 422, message }, 3));
+    const annotations = [{ path: 'a', startLine: 1, endLine: 1, level: 'notice' as const, message: 'no' }];
+    const held = holding(view(['a', 'b', 'c'].map((key) => ended(key, failure, { annotations }))));
+    const lines: string[] = [];
+    await tell(await reporter(held, memoryTold(), 60_000, { logger: logTo(lines) }));
+    expect(hub.requests).toHaveLength(3);
+    expect(lines).toEqual([expect.stringMatching(/refuses .* No commit found .* The commit is gone from GitHub/)]);
+    expect(await held.runs.untold(10)).toEqual([]);
+  });
+
+  it('credentials that GitHub does not take now lose nothing', async () => {
+    const hub = smallGitHub(nock, several(/^POST/, { status: 401, message: 'Bad credentials' }, 3));
+    const held = holding(view([ended('lint', success)]));
+    await tell(await reporter(held));
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+  }, 30_000);
+});
+
+it('a check run whose creation was not answered is found behind a hundred others, and by another name', async () => {
+  const hub = smallGitHub(nock, several(/^POST .*check-runs$/, 'lost after', 1));
+  const other = { name: 'other', head_sha: '', external_id: 'x', status: 'queued', output: { title: '', summary: '' } };
+  for (let id = 1; id <= 130; id += 1)
+    hub.checks.push({ ...other, id, output: { ...other.output, annotations_count: 0 } });
+  const held = holding(view([running('lint')]));
+  const it = await reporter(held);
+  it.report('run1');
+  await until(() => hub.checks.length === 131);
+  const plan = plannedOf('lint (renamed)');
+  held.view = view([ended('lint', success, { plan })]);
+  await tell(it);
+  expect(hub.checks).toHaveLength(131);
+  expect(hub.checks.at(-1)?.status).toBe('completed');
+});
+
+it('a request that GitHub carries out late makes nothing twice, and comes after no newer one', async () => {
+  const hub = smallGitHub(nock, [
+    [/^POST .*check-runs$/, { late: 40 }],
+    [/^PATCH/, { late: 40 }],
+  ]);
+  const held = holding(view([running('lint')]));
+  const it = await reporter(held, memoryTold(), 60_000, { settleMs: 200 });
+  await tell(it);
+  held.view = view([running('lint', { note: 'new' })]);
+  it.report('run1');
+  await until(() => hub.left.length === 0);
+  held.view = view([ended('lint', success)]);
+  await tell(it);
+  expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+});
+
+it('who closes waits for the answers under way, and begins nothing more', async () => {
+  const hub = smallGitHub(nock, [[/^POST/, { slow: 100 }]]);
+  const told = memoryTold();
+  const held = holding(view([running('lint')]));
+  const it = await reporter(held, told);
+  it.report('run1');
+  await until(() => hub.requests.length === 1);
+  held.view = view([ended('lint', success)]);
+  it.report('run1');
+  await it.close();
+  expect(told.values.get('check/lint/1')).toContain('"creating":false');
+  expect(states(hub.checks)).toEqual([['lint', 'in_progress', null]]);
+  const next = await reporter(held, told);
+  await next.resume();
+  await next.flush(20_000);
+  expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+  expect(hub.requests.map((call) => call.split(' ')[0])).toEqual(['POST', 'PATCH']);
+});
+
+it('takes up ten thousand runs, a few at a time', async () => {
+  const hub = smallGitHub(nock);
+  const views = Array.from({ length: 10_000 }, (_, i) => view([], { id: `run${i}`, state: 'pending' }));
+  const runs = memoryRuns(() => views);
+  let open = 0;
+  let most = 0;
+  const told = memoryTold();
+  const counting = {
+    ...runs,
+    untold: async (limit: number) =>
+      views
+        .filter(({ run }) => !runs.versions.has(run.id))
+        .map(({ run }) => run.id)
+        .slice(0, limit),
+    view: async (id: string) => {
+      open += 1;
+      most = Math.max(most, open);
+      await Promise.resolve();
+      open -= 1;
+      return views[Number(id.slice(3))] ?? null;
+    },
+  };
+  const it = await reporter(holding(views[0] ?? view([])), told, 60_000, { runs: counting });
+  await it.resume();
+  await it.flush(20_000);
+  expect(runs.versions.size).toBe(10_000);
+  expect(most).toBeLessThanOrEqual(8);
+  expect(hub.requests).toEqual([]);
+}, 30_000);

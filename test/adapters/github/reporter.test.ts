@@ -127,6 +127,78 @@ describe('a re-run', () => {
   });
 });
 
+describe('an attempt that Slipway repeats by itself', () => {
+  const again = [earlier(1, 'platform', 'the Docker engine restarted'), earlier(2, 'retry', 'retry 1 of 2', failure)];
+
+  it('is shown where it was, and never completed in between', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(view([running('lint')]));
+    const it = await reporter(held);
+    await tell(it);
+    held.view = view([job('lint', { attempt: 2, earlier: again.slice(0, 1), note: 'Runs again in 10 s.' })]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['lint', 'queued', null]]);
+    expect(hub.checks[0]?.output.title).toBe('Queued: runs again in 10 s.');
+    held.view = view([running('lint', { attempt: 3, earlier: again })]);
+    await tell(it);
+    held.view = view([ended('lint', success, { attempt: 3, earlier: again })]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+    expect(hub.bodies.map((body) => body['status'])).toEqual(['in_progress', 'queued', 'in_progress', 'completed']);
+  });
+
+  it('is found again also if attempts between were never told', async () => {
+    const hub = smallGitHub(nock);
+    const held = holding(view([running('lint')]));
+    const it = await reporter(held);
+    await tell(it);
+    held.view = view([ended('lint', success, { attempt: 3, earlier: again })]);
+    await tell(it);
+    expect(states(hub.checks)).toEqual([['lint', 'completed', 'success']]);
+  });
+
+  it('goes on with its deployment', async () => {
+    const hub = smallGitHub(nock);
+    const plan = deployment('production');
+    const held = holding(view([running('d', { plan })]));
+    const it = await reporter(held);
+    await tell(it);
+    held.view = view([job('d', { plan, attempt: 2, earlier: again.slice(0, 1) })]);
+    await tell(it);
+    held.view = view([ended('d', success, { plan, attempt: 2, earlier: again.slice(0, 1) })]);
+    await tell(it);
+    expect(hub.deployments.map((made) => made.statuses.map(({ state }) => state))).toEqual([
+      ['in_progress', 'queued', 'success'],
+    ]);
+  });
+});
+
+it('an end that was not told before a person asked again is told first', async () => {
+  const hub = smallGitHub(nock);
+  const plan = deployment('staging');
+  const held = holding(view([running('d', { plan })]));
+  const it = await reporter(held);
+  await tell(it);
+  const again = [earlier(1, 'person', '@ada re-ran it', failure)];
+  held.view = view([running('d', { plan, attempt: 2, earlier: again })]);
+  await tell(it);
+  expect(states(hub.checks)).toEqual([
+    ['deploy staging', 'completed', 'failure'],
+    ['deploy staging', 'in_progress', null],
+  ]);
+  expect(hub.deployments.map((made) => made.statuses.at(-1)?.state)).toEqual(['inactive', 'in_progress']);
+});
+
+it('a word that was lost is found by looking', async () => {
+  const hub = smallGitHub(nock);
+  const held = holding(view([running('lint')]));
+  const it = await reporter(held, memoryTold(), 60_000, { lookMs: 10 });
+  await it.resume();
+  await until(() => hub.checks.length === 1);
+  held.view = view([ended('lint', success)]);
+  await until(() => hub.checks[0]?.status === 'completed');
+});
+
 describe('the run itself', () => {
   it('a broken pipeline file', async () => {
     const hub = smallGitHub(nock);

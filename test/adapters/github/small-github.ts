@@ -17,9 +17,11 @@ export interface ShownDeployment {
   readonly statuses: { readonly state: string; readonly description: string; readonly log_url: string }[];
 }
 
-/** What happens to a request: refused before it is carried out, or carried out and the answer lost. */
+/** What happens to a request: refused before it is carried out; carried out and the answer lost; carried out only so many milliseconds after the connection ended; or answered after so many. */
 export type Trouble =
   | { readonly status: number; readonly message?: string; readonly headers?: Record<string, string> }
+  | { readonly late: number }
+  | { readonly slow: number }
   | 'lost before'
   | 'lost after'
   | '502 after';
@@ -91,6 +93,14 @@ export function smallGitHub(scope: typeof nock, troubles: readonly (readonly [Re
       const index = left.findIndex(([pattern]) => pattern.test(call));
       const trouble = index === -1 ? undefined : left.splice(index, 1)[0]?.[1];
       if (trouble === 'lost before') throw new Error('socket hang up');
+      if (typeof trouble === 'object' && 'late' in trouble) {
+        setTimeout(() => answer(body, at), trouble.late);
+        throw new Error('socket hang up');
+      }
+      if (typeof trouble === 'object' && 'slow' in trouble) {
+        await new Promise((resolve) => setTimeout(resolve, trouble.slow));
+        return answer(body, at);
+      }
       if (typeof trouble === 'object')
         return [trouble.status, { message: trouble.message ?? '' }, trouble.headers ?? {}];
       const result = answer(body, at);
