@@ -75,7 +75,7 @@ export interface RunStore {
   unfinishedOfPullRequest(repositoryId: number, number: number): Promise<readonly Run[]>;
   /** True if there is any run of this commit with this runKey. */
   exists(repositoryId: number, sha: string, runKey: string): Promise<boolean>;
-  /** Asks for the run's end. False (and nothing changes) if it is completed or was asked for before. */
+  /** Asks for the run's end. False (and nothing changes) if it is completed or was asked for before; a person may still ask after Slipway. */
   cancel(id: string, cancellation: Cancellation): Promise<boolean>;
   /** Asks for the end of one job. As `cancel`. A restart of the job clears it. */
   cancelJob(jobId: string, cancellation: Cancellation): Promise<boolean>;
@@ -135,10 +135,7 @@ export interface RunStore {
   /** When the next queued job becomes due that isn't yet (milliseconds), or null. */
   nextDue(at: number): Promise<number | null>;
   /** Stores steps and progress, if the job is running in this attempt and owned by this worker. False if it isn't. */
-  progress(
-    owned: Owned,
-    change: { readonly steps?: readonly Step[]; readonly progress?: string },
-  ): Promise<boolean>;
+  progress(owned: Owned, change: { readonly steps?: readonly Step[]; readonly progress?: string }): Promise<boolean>;
   /** waiting or queued -> completed: it doesn't run. False if it is in another state. */
   drop(jobId: string, outcome: Outcome, at: number): Promise<boolean>;
   /** running -> completed, if it is running in this attempt and owned by this worker. False (and nothing changes) if it isn't. */

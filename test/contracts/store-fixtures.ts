@@ -60,7 +60,7 @@ export function planned(key: string, kind: 'script' | 'deploy' = 'script'): Plan
 /** A run that is planned with these jobs; answers its id and those of its jobs. */
 export async function plannedRun(store: Store, trigger: Trigger, jobs: readonly PlannedJob[], at = 1000) {
   const { run } = await store.runs.create({ repository: shop, trigger, pullRequest: null, at });
-  await store.runs.plan(run.id, { jobs, diagnostics: [], pipelineFile: 'slipway.yml', at });
+  await store.runs.plan(run.id, { jobs, diagnostics: [], concurrency: null, pipelineFile: 'slipway.yml', at });
   const view = await store.runs.view(run.id);
   return { id: run.id, jobs: (view?.jobs ?? []).map((job) => job.id) };
 }

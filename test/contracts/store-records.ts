@@ -18,6 +18,7 @@ export function recordsContract(current: () => Store): void {
     changes: [{ workload: 'deployment shop/api', before: null, after: 'ghcr.io/acme/shop@sha256:1' }],
     createdAt,
     updatedAt: createdAt,
+    patchedAt: createdAt + 1,
   });
 
   it('remembers the image that a job made of a commit, the last one of each', async () => {

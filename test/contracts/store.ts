@@ -2,7 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Store } from '#src/engine/store.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { recordsContract } from './store-records.ts';
+import { groupsContract } from './store-groups.ts';
 import { jobsContract } from './store-jobs.ts';
+import { queueContract } from './store-queue.ts';
+import { toldContract } from './store-told.ts';
 import { deploy, planned, pullRequest, push, repositoryNamed, shop } from './store-fixtures.ts';
 
 /** Opens the store under test. `reopen` closes it and opens what it kept again. */
@@ -27,6 +30,9 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
     deliveriesContract(current, () => test.reopen());
     runsContract(current, () => test.reopen());
     jobsContract(current);
+    queueContract(current);
+    groupsContract(current);
+    toldContract(current);
     recordsContract(current);
 
     it('answers a ping until it is closed', async () => {
@@ -166,7 +172,13 @@ function runsContract(current: () => Store, reopen: () => Promise<Store>): void 
         at: { file: 'slipway.yml', line: 1, column: 2 },
       } as const,
     ];
-    const plan = { jobs: [planned('lint'), planned('test')], diagnostics, pipelineFile: 'slipway.yml', at: 2000 };
+    const plan = {
+      jobs: [planned('lint'), planned('test')],
+      diagnostics,
+      concurrency: null,
+      pipelineFile: 'slipway.yml',
+      at: 2000,
+    };
     await Promise.all([runs.plan(run.id, plan), runs.plan(run.id, { ...plan, jobs: [planned('other')] })]);
     const view = await runs.view(run.id);
     expect(view?.run).toMatchObject({ state: 'running', pipelineFile: 'slipway.yml', diagnostics, startedAt: 2000 });
@@ -183,7 +195,7 @@ function runsContract(current: () => Store, reopen: () => Promise<Store>): void 
     const error = { severity: 'error', code: 'e', message: 'm', at: { file: 'f', line: 1, column: 1 } } as const;
     await runs.finish(bare.run.id, { kind: 'failure', reason: 'The file has mistakes.' }, [error], 3000);
     const { run } = await create(push('b'.repeat(40)));
-    await runs.plan(run.id, { jobs: [], diagnostics: [error], pipelineFile: 'f', at: 2000 });
+    await runs.plan(run.id, { jobs: [], diagnostics: [error], concurrency: null, pipelineFile: 'f', at: 2000 });
     expect(await runs.unfinished()).toEqual([run.id]);
     await runs.finish(run.id, { kind: 'success' }, [], 3000);
     expect(await runs.unfinished()).toEqual([]);

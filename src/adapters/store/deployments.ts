@@ -73,6 +73,7 @@ function toRow(d: DeploymentRecord): DeploymentsTable {
     changes: JSON.stringify(d.changes),
     created_at: d.createdAt,
     updated_at: d.updatedAt,
+    patched_at: d.patchedAt,
   };
 }
 
@@ -91,5 +92,6 @@ function toRecord(row: DeploymentsTable): DeploymentRecord {
     changes: JSON.parse(row.changes),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    patchedAt: row.patched_at,
   };
 }

@@ -1,80 +1,151 @@
-import type { RunStore } from '#src/engine/store.ts';
-import type { Job, Step } from '#src/model/run.ts';
-import { cleared, stepRow, toJob, toStep } from './rows.ts';
+import type { Owned, RunStore } from '#src/engine/store.ts';
+import { changing, lockRun, raise, reading } from './change.ts';
+import type { Dialect } from './migrate.ts';
+import { queueStore } from './queue.ts';
+import { cleared, toJob, withEarlier } from './rows.ts';
 import type { Database } from './schema.ts';
+import { dropSteps, parts, putSteps, stepsOf } from './steps.ts';
 
-type JobMethods = 'job' | 'queue' | 'claim' | 'progress' | 'complete' | 'artifacts' | 'restart' | 'requeue';
+type JobMethods =
+  | 'job'
+  | 'queue'
+  | 'noteJob'
+  | 'cancelJob'
+  | 'claim'
+  | 'nextDue'
+  | 'progress'
+  | 'drop'
+  | 'complete'
+  | 'again'
+  | 'unclaim'
+  | 'artifacts'
+  | 'restart'
+  | 'inherit'
+  | 'running';
 
-/** Rows a statement, so that SQLite's limit of parameters is never met. */
-const rowsAtOnce = 500;
-
-export function jobStore(db: Database): Pick<RunStore, JobMethods> {
+/** What is done to a job alone. */
+export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMethods> {
   return {
+    ...queueStore(db, dialect),
+
     async job(id) {
-      return db.transaction().execute(async (tx) => {
+      return reading(db, dialect, async (tx) => {
         const row = await tx.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst();
         return row ? toJob(row, (await stepsOf(tx, [id])).get(id) ?? []) : null;
       });
     },
 
     async queue(jobId, at) {
-      await db
-        .updateTable('jobs')
-        .set({ state: 'queued', queued_at: at })
-        .where('id', '=', jobId)
-        .where('state', '=', 'waiting')
-        .execute();
-    },
-
-    async claim(worker, kinds, at) {
-      if (kinds.length === 0) return null;
-      const row = await db
-        .updateTable('jobs')
-        .set({ state: 'running', worker, started_at: at })
-        .where('id', '=', (eb) =>
-          eb
-            .selectFrom('jobs')
-            .select('id')
-            .where('state', '=', 'queued')
-            .where('kind', 'in', kinds)
-            .orderBy('queued_at')
-            .orderBy('id')
-            .limit(1),
-        )
-        .returningAll()
-        .executeTakeFirst();
-      return row ? toJob(row, []) : null;
-    },
-
-    async progress(jobId, { steps, progress }) {
-      await db.transaction().execute(async (tx) => {
-        const running = await tx
+      await changing(db, (tx) =>
+        tx
           .updateTable('jobs')
-          // A late word from a worker must not touch a job that has been ended or started over.
-          .set(progress === undefined ? { state: 'running' } : { progress })
+          .set({ state: 'queued', queued_at: at, note: null, not_before: null })
           .where('id', '=', jobId)
-          .where('state', '=', 'running')
-          .returning('id')
-          .executeTakeFirst();
-        if (running && steps) await putSteps(tx, jobId, steps);
+          .where('state', '=', 'waiting')
+          .returning('run_id')
+          .executeTakeFirst(),
+      );
+    },
+
+    async noteJob(jobId, note) {
+      await changing(db, (tx) =>
+        tx
+          .updateTable('jobs')
+          .set({ note })
+          .where('id', '=', jobId)
+          .where('state', '=', 'waiting')
+          .where('note', 'is distinct from', note)
+          .returning('run_id')
+          .executeTakeFirst(),
+      );
+    },
+
+    async cancelJob(jobId, { reason, by }) {
+      return changing(db, (tx) =>
+        tx
+          .updateTable('jobs')
+          .set({ cancel_reason: reason, cancel_by: by })
+          .where('id', '=', jobId)
+          .where('state', '<>', 'completed')
+          // A person's word takes the place of Slipway's own.
+          .where((eb) => (by === 'person' ? eb('cancel_by', 'is distinct from', by) : eb('cancel_by', 'is', null)))
+          .returning('run_id')
+          .executeTakeFirst(),
+      );
+    },
+
+    async progress(owned, { steps, progress }) {
+      return db.transaction().execute(async (tx) => {
+        // Written also if nothing changes: so nobody ends the job before its steps are stored.
+        const change = progress === undefined ? { state: 'running' } : { progress };
+        const running = await ofOwner(tx, owned).set(change).returning('id').executeTakeFirst();
+        if (running && steps) await putSteps(tx, owned.jobId, steps);
+        return running !== undefined;
       });
     },
 
-    async complete(jobId, { outcome, annotations, tests, artifacts, at }) {
-      await db
-        .updateTable('jobs')
-        .set({
-          state: 'completed',
-          worker: null,
-          outcome_kind: outcome.kind,
-          outcome: JSON.stringify(outcome),
-          finished_at: at,
-          ...(annotations === undefined ? {} : { annotations: JSON.stringify(annotations) }),
-          ...(tests === undefined ? {} : { tests: JSON.stringify(tests) }),
-          ...(artifacts === undefined ? {} : { artifacts }),
-        })
-        .where('id', '=', jobId)
-        .execute();
+    async drop(jobId, outcome, at) {
+      return changing(db, (tx) =>
+        tx
+          .updateTable('jobs')
+          .set({
+            state: 'completed',
+            outcome_kind: outcome.kind,
+            outcome: JSON.stringify(outcome),
+            note: null,
+            not_before: null,
+            finished_at: at,
+          })
+          .where('id', '=', jobId)
+          .where('state', 'in', ['waiting', 'queued'])
+          .returning('run_id')
+          .executeTakeFirst(),
+      );
+    },
+
+    async complete(owned, { outcome, annotations, tests, artifacts, at }) {
+      return changing(db, (tx) =>
+        ofOwner(tx, owned)
+          .set({
+            state: 'completed',
+            worker: null,
+            outcome_kind: outcome.kind,
+            outcome: JSON.stringify(outcome),
+            note: null,
+            finished_at: at,
+            ...(annotations === undefined ? {} : { annotations: JSON.stringify(annotations) }),
+            ...(tests === undefined ? {} : { tests: JSON.stringify(tests) }),
+            ...(artifacts === undefined ? {} : { artifacts }),
+          })
+          .returning('run_id')
+          .executeTakeFirst(),
+      );
+    },
+
+    async again(owned, { outcome, by, why, note, notBefore, at }) {
+      return changing(db, async (tx) => {
+        const row = await tx.selectFrom('jobs').selectAll().where('id', '=', owned.jobId).executeTakeFirst();
+        if (!row) return undefined;
+        const earlier = withEarlier(row, { by, why, outcome, finishedAt: at });
+        const changed = await ofOwner(tx, owned)
+          // queued_at stays: the job keeps its place in the queue.
+          .set({ ...cleared, state: 'queued', attempt: owned.attempt + 1, earlier, note, not_before: notBefore })
+          .returning('run_id')
+          .executeTakeFirst();
+        if (changed) await dropSteps(tx, [owned.jobId]);
+        return changed;
+      });
+    },
+
+    async unclaim(owned) {
+      return changing(db, async (tx) => {
+        const changed = await ofOwner(tx, owned)
+          .set({ ...cleared, state: 'queued' })
+          .returning('run_id')
+          .executeTakeFirst();
+        if (changed) await dropSteps(tx, [owned.jobId]);
+        return changed;
+      });
     },
 
     async artifacts(jobId) {
@@ -82,116 +153,100 @@ export function jobStore(db: Database): Pick<RunStore, JobMethods> {
       return row?.artifacts ?? null;
     },
 
-    async restart(runId, jobIds, at) {
+    async restart(runId, jobIds, why, at) {
       await db.transaction().execute(async (tx) => {
+        await lockRun(tx, dialect, runId);
         if (jobIds.length === 0) return planAnew(tx, runId);
-        const restarted = await tx
-          .updateTable('jobs')
-          .set((eb) => ({ ...cleared, state: 'waiting', queued_at: null, attempt: eb('attempt', '+', 1) }))
-          .where('run_id', '=', runId)
-          .where('id', 'in', jobIds)
-          .where('state', '=', 'completed')
-          .returning('id')
-          .execute();
-        if (restarted.length === 0) return;
-        await dropSteps(
-          tx,
-          restarted.map((row) => row.id),
-        );
-        await tx
-          .updateTable('runs')
-          .set({ state: 'running', outcome: null, started_at: at, finished_at: null })
-          .where('id', '=', runId)
-          .execute();
-      });
-    },
-
-    async requeue(worker) {
-      return db.transaction().execute(async (tx) => {
-        let query = tx
-          .updateTable('jobs')
-          // queued_at stays: the job keeps its place in the queue.
-          .set((eb) => ({ ...cleared, state: 'queued', attempt: eb('attempt', '+', 1) }))
-          .where('state', '=', 'running');
-        if (worker !== null) query = query.where('worker', '=', worker);
-        const rows = await query.returningAll().execute();
+        const rows = [];
+        for (const ids of parts(jobIds)) {
+          rows.push(
+            ...(await tx
+              .selectFrom('jobs')
+              .selectAll()
+              .where('run_id', '=', runId)
+              .where('id', 'in', ids)
+              .where('state', '=', 'completed')
+              .execute()),
+          );
+        }
+        if (rows.length === 0) return;
+        for (const row of rows) {
+          await tx
+            .updateTable('jobs')
+            .set({
+              ...cleared,
+              state: 'waiting',
+              queued_at: null,
+              attempt: row.attempt + 1,
+              earlier: withEarlier(row, { by: 'person', why }),
+              cancel_reason: null,
+              cancel_by: null,
+            })
+            .where('id', '=', row.id)
+            .execute();
+        }
         await dropSteps(
           tx,
           rows.map((row) => row.id),
         );
-        return rows.sort((a, b) => (a.id < b.id ? -1 : 1)).map((row) => toJob(row, []));
+        await tx
+          .updateTable('runs')
+          .set({ ...uncancelled, state: 'running', outcome: null, started_at: at, finished_at: null })
+          .where('id', '=', runId)
+          .execute();
+        await raise(tx, runId);
       });
+    },
+
+    async inherit(worker, heir) {
+      return db.transaction().execute(async (tx) => {
+        const query = tx.updateTable('jobs').set({ worker: heir }).where('state', '=', 'running');
+        const rows = await (worker === null
+          ? query.where((eb) => eb.or([eb('worker', 'is', null), eb('worker', '<>', heir)]))
+          : query.where('worker', '=', worker)
+        )
+          .returningAll()
+          .execute();
+        const steps = await stepsOf(
+          tx,
+          rows.map((row) => row.id),
+        );
+        return rows.sort((a, b) => (a.id < b.id ? -1 : 1)).map((row) => toJob(row, steps.get(row.id) ?? []));
+      });
+    },
+
+    async running(names) {
+      const found = new Set<string>();
+      for (const ids of parts(names.map((name) => name.slice(0, name.lastIndexOf('-'))))) {
+        const query = db.selectFrom('jobs').select(['id', 'attempt']).where('state', '=', 'running');
+        for (const { id, attempt } of await query.where('id', 'in', ids).execute()) found.add(`${id}-${attempt}`);
+      }
+      return new Set(names.filter((name) => found.has(name)));
     },
   };
 }
 
-/** Jobs of the run with their steps, in the order of the plan. */
-export async function jobsOf(db: Database, runId: string): Promise<readonly Job[]> {
-  const rows = await db.selectFrom('jobs').selectAll().where('run_id', '=', runId).orderBy('position').execute();
-  const steps = await stepsOf(
-    db,
-    rows.map((row) => row.id),
-  );
-  return rows.map((row) => toJob(row, steps.get(row.id) ?? []));
+/** A late word, from an attempt that was given up or a server that was taken for dead, finds nothing to change. */
+function ofOwner(tx: Database, { jobId, attempt, worker }: Owned) {
+  return tx
+    .updateTable('jobs')
+    .where('id', '=', jobId)
+    .where('state', '=', 'running')
+    .where('attempt', '=', attempt)
+    .where('worker', '=', worker);
 }
 
-async function stepsOf(db: Database, jobIds: readonly string[]): Promise<ReadonlyMap<string, Step[]>> {
-  const steps = new Map<string, Step[]>();
-  for (const ids of parts(jobIds)) {
-    const rows = await db
-      .selectFrom('steps')
-      .selectAll()
-      .where('job_id', 'in', ids)
-      .orderBy('job_id')
-      .orderBy('position')
-      .execute();
-    for (const row of rows) {
-      const list = steps.get(row.job_id);
-      if (list) list.push(toStep(row));
-      else steps.set(row.job_id, [toStep(row)]);
-    }
-  }
-  return steps;
-}
-
-/** Makes the steps of the job exactly these. */
-async function putSteps(db: Database, jobId: string, steps: readonly Step[]): Promise<void> {
-  await db.deleteFrom('steps').where('job_id', '=', jobId).where('position', '>=', steps.length).execute();
-  for (const part of parts(steps)) {
-    await db
-      .insertInto('steps')
-      .values(part.map((step) => stepRow(jobId, step)))
-      .onConflict((conflict) =>
-        conflict.columns(['job_id', 'position']).doUpdateSet((eb) => ({
-          name: eb.ref('excluded.name'),
-          state: eb.ref('excluded.state'),
-          exit_code: eb.ref('excluded.exit_code'),
-          started_at: eb.ref('excluded.started_at'),
-          finished_at: eb.ref('excluded.finished_at'),
-          log_start: eb.ref('excluded.log_start'),
-          log_end: eb.ref('excluded.log_end'),
-        })),
-      )
-      .execute();
-  }
-}
-
-async function dropSteps(db: Database, jobIds: readonly string[]): Promise<void> {
-  for (const ids of parts(jobIds)) await db.deleteFrom('steps').where('job_id', 'in', ids).execute();
-}
-
-function parts<T>(all: readonly T[]): T[][] {
-  const count = Math.ceil(all.length / rowsAtOnce);
-  return Array.from({ length: count }, (_, i) => all.slice(i * rowsAtOnce, (i + 1) * rowsAtOnce));
-}
+const uncancelled = { cancel_reason: null, cancel_by: null, note: null } as const;
 
 /** A completed run that never had jobs is pending again. */
 async function planAnew(tx: Database, runId: string): Promise<void> {
-  await tx
+  const pending = await tx
     .updateTable('runs')
-    .set({ state: 'pending', outcome: null, diagnostics: '[]', finished_at: null })
+    .set({ ...uncancelled, state: 'pending', outcome: null, diagnostics: '[]', concurrency: null, finished_at: null })
     .where('id', '=', runId)
     .where('state', '=', 'completed')
     .where((eb) => eb.not(eb.exists(eb.selectFrom('jobs').select('id').where('run_id', '=', runId))))
-    .execute();
+    .returning('id')
+    .executeTakeFirst();
+  if (pending) await raise(tx, runId);
 }

@@ -2,6 +2,7 @@ import { type DataTypeNode, type Kysely, type KyselyPlugin, OperationNodeTransfo
 import type { Clock } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import * as first from './migrations/0001-first.ts';
+import * as nothingLost from './migrations/0002-nothing-lost.ts';
 import type { Database } from './schema.ts';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -12,7 +13,10 @@ export interface Migration {
 }
 
 /** In order. A released migration is never changed: what must change gets a new one. */
-export const migrations: readonly Migration[] = [{ name: '0001-first', up: first.up }];
+export const migrations: readonly Migration[] = [
+  { name: '0001-first', up: first.up },
+  { name: '0002-nothing-lost', up: nothingLost.up },
+];
 
 /** Of PostgreSQL's lock that lets one server at a time migrate; any number that is always the same. */
 const lockKey = 7_305_804_402;

@@ -1,25 +1,20 @@
-import type { Selectable } from 'kysely';
-import type { NewRun, RunStore } from '#src/engine/store.ts';
+import type { RunStore } from '#src/engine/store.ts';
 import { runKey } from '#src/model/event.ts';
-import { fullName } from '#src/model/repository.ts';
-import type { Run } from '#src/model/run.ts';
-import { jobStore, jobsOf } from './jobs.ts';
-import { newJob } from './rows.ts';
-import type { Database, RunsTable } from './schema.ts';
-
-/** A commit has a run for each branch, tag and deployment: more of them matter to nobody. */
-const runsOfCommit = 100;
+import { lockRun, raise, reading } from './change.ts';
+import { findRuns } from './find-runs.ts';
+import { jobStore } from './jobs.ts';
+import type { Dialect } from './migrate.ts';
+import { pruneRuns } from './prune.ts';
+import { newJob, newRun, toRun } from './rows.ts';
+import type { Database } from './schema.ts';
+import { jobsOf, parts } from './steps.ts';
 
 /** Runs with what is done to a run as a whole; its jobs are in jobs.ts. */
-export function runStore(db: Database, newId: () => string): RunStore {
-  async function get(id: string): Promise<Run | null> {
-    const row = await db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
-    return row ? toRun(row) : null;
-  }
-
+export function runStore(db: Database, newId: () => string, dialect: Dialect): RunStore {
   return {
-    ...jobStore(db),
-    get,
+    ...findRuns(db),
+    ...jobStore(db, dialect),
+    prune: pruneRuns(db, dialect),
 
     async create(run) {
       const made = await db
@@ -40,69 +35,64 @@ export function runStore(db: Database, newId: () => string): RunStore {
     },
 
     async view(id) {
-      return db.transaction().execute(async (tx) => {
+      return reading(db, dialect, async (tx) => {
         const row = await tx.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
         return row ? { run: toRun(row), jobs: await jobsOf(tx, id) } : null;
       });
     },
 
-    async unfinished() {
-      const rows = await db.selectFrom('runs').select('id').where('state', '<>', 'completed').orderBy('id').execute();
+    async cancel(id, { reason, by }) {
+      const { numUpdatedRows } = await db
+        .updateTable('runs')
+        .set((eb) => ({ cancel_reason: reason, cancel_by: by, version: eb('version', '+', 1) }))
+        .where('id', '=', id)
+        .where('state', '<>', 'completed')
+        // A person's word takes the place of Slipway's own.
+        .where((eb) => (by === 'person' ? eb('cancel_by', 'is distinct from', by) : eb('cancel_by', 'is', null)))
+        .executeTakeFirst();
+      return numUpdatedRows > 0;
+    },
+
+    async note(id, note) {
+      await db
+        .updateTable('runs')
+        .set((eb) => ({ note, version: eb('version', '+', 1) }))
+        .where('id', '=', id)
+        .where('state', '<>', 'completed')
+        .where('note', 'is distinct from', note)
+        .execute();
+    },
+
+    async untold(limit) {
+      const rows = await db
+        .selectFrom('runs')
+        .select('id')
+        .whereRef('told_version', '<', 'version')
+        .orderBy('id')
+        .limit(limit)
+        .execute();
       return rows.map((row) => row.id);
     },
 
-    async list({ repository, branch, before, limit }) {
-      let query = db.selectFrom('runs').selectAll();
-      if (repository !== undefined) query = query.where('full_name', '=', repository.toLowerCase());
-      if (branch !== undefined) query = query.where('branch', '=', branch);
-      if (before !== undefined) query = query.where('id', '<', before);
-      return (await query.orderBy('id', 'desc').limit(limit).execute()).map(toRun);
-    },
-
-    async ofCommit(repositoryId, sha) {
-      const rows = await db
-        .selectFrom('runs')
-        .selectAll()
-        .where('repository_id', '=', repositoryId)
-        .where('sha', '=', sha)
-        .orderBy('id', 'desc')
-        .limit(runsOfCommit)
+    async told(id, version) {
+      await db
+        .updateTable('runs')
+        .set({ told_version: version })
+        .where('id', '=', id)
+        .where('told_version', '<', version)
         .execute();
-      return rows.map(toRun);
-    },
-
-    async ofBranch(repository, branch) {
-      // A push and the pull request from the same branch share one run, which has the kind of whichever came first.
-      const row = await db
-        .selectFrom('runs')
-        .selectAll()
-        .where('full_name', '=', repository.toLowerCase())
-        .where('branch', '=', branch)
-        .where('kind', '<>', 'deploy')
-        .orderBy('id', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      return row ? toRun(row) : null;
-    },
-
-    async ofPullRequest(repositoryId, number) {
-      const row = await db
-        .selectFrom('runs')
-        .selectAll()
-        .where('repository_id', '=', repositoryId)
-        .where('pull_request', '=', number)
-        .where('kind', '<>', 'deploy')
-        .orderBy('id', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      return row ? toRun(row) : null;
     },
 
     async setPullRequest(id, number) {
-      await db.updateTable('runs').set({ pull_request: number }).where('id', '=', id).execute();
+      await db
+        .updateTable('runs')
+        .set((eb) => ({ pull_request: number, version: eb('version', '+', 1) }))
+        .where('id', '=', id)
+        .where('pull_request', 'is distinct from', number)
+        .execute();
     },
 
-    async plan(id, { jobs, diagnostics, pipelineFile, at }) {
+    async plan(id, { jobs, diagnostics, concurrency, pipelineFile, at }) {
       await db.transaction().execute(async (tx) => {
         const planned = await tx
           .updateTable('runs')
@@ -111,78 +101,46 @@ export function runStore(db: Database, newId: () => string): RunStore {
             started_at: at,
             pipeline_file: pipelineFile,
             diagnostics: JSON.stringify(diagnostics),
+            concurrency: concurrency === null ? null : JSON.stringify(concurrency),
+            note: null,
           })
           .where('id', '=', id)
           .where('state', '=', 'pending')
-          .returning('id')
+          .returning(['id', 'repository_id'])
           .executeTakeFirst();
         if (!planned) return;
-        for (const [position, job] of jobs.entries()) {
-          await tx
-            .insertInto('jobs')
-            .values(newJob(newId(), id, position, job))
-            .execute();
-        }
+        const rows = jobs.map((job, position) => newJob(newId(), planned, position, job));
+        for (const part of parts(rows)) await tx.insertInto('jobs').values(part).execute();
+        await raise(tx, id);
       });
     },
 
     async finish(id, outcome, diagnostics, at) {
-      await db
-        .updateTable('runs')
-        .set((eb) => ({
-          state: 'completed',
-          outcome: JSON.stringify(outcome),
-          started_at: eb.fn.coalesce('started_at', eb.val(at)),
-          finished_at: at,
-          // None given: those of the plan stay.
-          ...(diagnostics.length > 0 ? { diagnostics: JSON.stringify(diagnostics) } : {}),
-        }))
-        .where('id', '=', id)
-        .execute();
+      await db.transaction().execute(async (tx) => {
+        await lockRun(tx, dialect, id);
+        await tx
+          .updateTable('runs')
+          .set((eb) => ({
+            state: 'completed',
+            outcome: JSON.stringify(outcome),
+            started_at: eb.fn.coalesce('started_at', eb.val(at)),
+            finished_at: at,
+            note: null,
+            version: eb('version', '+', 1),
+            // None given: those of the plan stay.
+            ...(diagnostics.length > 0 ? { diagnostics: JSON.stringify(diagnostics) } : {}),
+          }))
+          .where('id', '=', id)
+          .where('state', '<>', 'completed')
+          .where((eb) =>
+            eb.not(
+              eb.exists(
+                eb.selectFrom('jobs').select('jobs.id').where('run_id', '=', id).where('jobs.state', '<>', 'completed'),
+              ),
+            ),
+          )
+          .execute();
+      });
     },
-  };
-}
-
-function newRun(id: string, { repository, trigger, pullRequest, at }: NewRun): RunsTable {
-  return {
-    id,
-    repository_id: repository.id,
-    full_name: fullName(repository).toLowerCase(),
-    repository: JSON.stringify(repository),
-    sha: trigger.sha,
-    run_key: runKey(trigger),
-    kind: trigger.kind,
-    branch: branchOf(trigger),
-    trigger: JSON.stringify(trigger),
-    state: 'pending',
-    outcome: null,
-    diagnostics: '[]',
-    pipeline_file: null,
-    pull_request: pullRequest,
-    created_at: at,
-    started_at: null,
-    finished_at: null,
-  };
-}
-
-/** The branch of this repository; a fork's branch of the same name is another one. */
-function branchOf(trigger: NewRun['trigger']): string | null {
-  if (trigger.kind === 'tag' || trigger.kind === 'merge_group') return null;
-  return trigger.kind === 'pull_request' && trigger.fork ? null : trigger.branch;
-}
-
-function toRun(row: Selectable<RunsTable>): Run {
-  return {
-    id: row.id,
-    repository: JSON.parse(row.repository),
-    trigger: JSON.parse(row.trigger),
-    state: row.state as Run['state'],
-    outcome: row.outcome === null ? null : JSON.parse(row.outcome),
-    diagnostics: JSON.parse(row.diagnostics),
-    pipelineFile: row.pipeline_file,
-    pullRequest: row.pull_request,
-    createdAt: row.created_at,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
   };
 }

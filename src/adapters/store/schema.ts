@@ -13,6 +13,11 @@ export interface Tables {
   deployments: DeploymentsTable;
   audit: AuditTable;
   told: { key: string; value: string };
+  turns: { repository_id: number; turn: number };
+  workers: { id: string; place: string; engine: string | null; beats: number };
+  leader: { one: number; worker: string | null };
+  lines: { repository_id: number; name: string; seq: number };
+  line_entries: LineEntriesTable;
   migrations: { name: string; at: number };
 }
 
@@ -45,6 +50,13 @@ export interface RunsTable {
   diagnostics: string;
   pipeline_file: string | null;
   pull_request: number | null;
+  concurrency: string | null;
+  cancel_reason: string | null;
+  cancel_by: string | null;
+  note: string | null;
+  version: number;
+  /** The version up to which everything was told. */
+  told_version: number;
   created_at: number;
   started_at: number | null;
   finished_at: number | null;
@@ -66,7 +78,15 @@ export interface JobsTable {
   progress: string | null;
   artifacts: string | null;
   worker: string | null;
+  /** The run's. */
+  repository_id: number;
+  priority: number;
+  note: string | null;
+  cancel_reason: string | null;
+  cancel_by: string | null;
+  earlier: string;
   queued_at: number | null;
+  not_before: number | null;
   started_at: number | null;
   finished_at: number | null;
 }
@@ -106,6 +126,20 @@ export interface DeploymentsTable {
   changes: string;
   created_at: number;
   updated_at: number;
+  patched_at: number | null;
+}
+
+/** Who stands in the line of a concurrency group. */
+export interface LineEntriesTable {
+  repository_id: number;
+  name: string;
+  /** `run:ID` or `job:ID`. */
+  holder: string;
+  run_id: string;
+  job_id: string | null;
+  seq: number;
+  /** 1 or 0: truth has no type that both databases share. */
+  holds: number;
 }
 
 export interface AuditTable {

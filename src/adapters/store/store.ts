@@ -6,6 +6,7 @@ import { PlatformError } from '#src/model/outcome.ts';
 import { auditStore } from './audit.ts';
 import { deliveryStore } from './deliveries.ts';
 import { deploymentStore } from './deployments.ts';
+import { groupStore } from './groups.ts';
 import { idMaker } from './ids.ts';
 import { imageStore } from './images.ts';
 import { type Dialect, migrate } from './migrate.ts';
@@ -15,6 +16,7 @@ import type { Database, Tables } from './schema.ts';
 import { type OpenSignals, localSignals, postgresSignals } from './signals.ts';
 import { Sqlite } from './sqlite.ts';
 import { toldStore } from './told.ts';
+import { workerStore } from './workers.ts';
 
 /**
  * Where the store is: `path`, a file of SQLite or `:memory:`, made if there is none; or `url`, the address of a
@@ -96,11 +98,13 @@ function storeOn(
   const newId = idMaker(clock);
   return {
     deliveries: deliveryStore(db, sqlite),
-    runs: runStore(db, newId),
+    runs: runStore(db, newId, dialect),
     images: imageStore(db),
     deployments: deploymentStore(db),
     audit: auditStore(db, newId),
     told: toldStore(db),
+    workers: workerStore(db),
+    groups: groupStore(db),
     signals,
     async ping() {
       await sql`select 1`.execute(db);

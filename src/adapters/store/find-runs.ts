@@ -1,0 +1,102 @@
+import type { RunStore } from '#src/engine/store.ts';
+import { toRun } from './rows.ts';
+import type { Database } from './schema.ts';
+
+/** A commit has a run for each branch, tag and deployment: more of them matter to nobody. */
+const runsOfCommit = 100;
+
+type Finds =
+  | 'get'
+  | 'unfinished'
+  | 'unfinishedOfPullRequest'
+  | 'exists'
+  | 'list'
+  | 'ofCommit'
+  | 'ofBranch'
+  | 'ofPullRequest';
+
+/** Where runs are looked for. */
+export function findRuns(db: Database): Pick<RunStore, Finds> {
+  return {
+    async get(id) {
+      const row = await db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
+      return row ? toRun(row) : null;
+    },
+
+    async unfinishedOfPullRequest(repositoryId, number) {
+      const rows = await db
+        .selectFrom('runs')
+        .selectAll()
+        .where('repository_id', '=', repositoryId)
+        .where('pull_request', '=', number)
+        .where('state', '<>', 'completed')
+        .where('kind', '<>', 'deploy')
+        .orderBy('id')
+        .execute();
+      return rows.map(toRun);
+    },
+
+    async exists(repositoryId, sha, key) {
+      const row = await db
+        .selectFrom('runs')
+        .select('id')
+        .where('repository_id', '=', repositoryId)
+        .where('sha', '=', sha)
+        .where('run_key', '=', key)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async unfinished() {
+      const rows = await db.selectFrom('runs').select('id').where('state', '<>', 'completed').orderBy('id').execute();
+      return rows.map((row) => row.id);
+    },
+
+    async list({ repository, branch, before, limit }) {
+      let query = db.selectFrom('runs').selectAll();
+      if (repository !== undefined) query = query.where('full_name', '=', repository.toLowerCase());
+      if (branch !== undefined) query = query.where('branch', '=', branch);
+      if (before !== undefined) query = query.where('id', '<', before);
+      return (await query.orderBy('id', 'desc').limit(limit).execute()).map(toRun);
+    },
+
+    async ofCommit(repositoryId, sha) {
+      const rows = await db
+        .selectFrom('runs')
+        .selectAll()
+        .where('repository_id', '=', repositoryId)
+        .where('sha', '=', sha)
+        .orderBy('id', 'desc')
+        .limit(runsOfCommit)
+        .execute();
+      return rows.map(toRun);
+    },
+
+    async ofBranch(repository, branch) {
+      // A push and the pull request from the same branch share one run, which has the kind of whichever came first.
+      const row = await db
+        .selectFrom('runs')
+        .selectAll()
+        .where('full_name', '=', repository.toLowerCase())
+        .where('branch', '=', branch)
+        .where('kind', '<>', 'deploy')
+        .orderBy('id', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      return row ? toRun(row) : null;
+    },
+
+    async ofPullRequest(repositoryId, number) {
+      const row = await db
+        .selectFrom('runs')
+        .selectAll()
+        .where('repository_id', '=', repositoryId)
+        .where('pull_request', '=', number)
+        .where('kind', '<>', 'deploy')
+        .orderBy('id', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      return row ? toRun(row) : null;
+    },
+  };
+}
