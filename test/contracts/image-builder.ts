@@ -123,6 +123,8 @@ function recorder(): Recorder {
     changes,
     firstLine,
     text: () => Buffer.concat(chunks).toString(),
+    begin: () => 0,
+    rewind: async () => {},
     log(bytes) {
       chunks.push(bytes);
       resolve();

@@ -219,7 +219,7 @@ describe('images', () => {
     for (const name of names) {
       const [repo, tag] = name.split(':');
       const helper = await docker.createContainer({ Image: busybox, Cmd: ['true'] });
-      await helper.commit({ repo, tag, changes: `LABEL of=${name}` } as never);
+      await helper.commit({ repo: repo ?? '', tag: tag ?? '', changes: `LABEL of=${name}` });
       await helper.remove();
     }
     const abandoned = `slipway-build:${(Date.now() - day).toString(36)}-${'a'.repeat(16)}`;

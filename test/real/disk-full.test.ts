@@ -90,11 +90,14 @@ describe('a full disk', () => {
       let failure: unknown = null;
       {
         await using _ = await fill(2 * mib);
-        for (let i = 0; i < 50 && failure === null; i++) {
-          await deliver(`guid-${i}`).then(
-            () => stored.push(`guid-${i}`),
-            (error: unknown) => (failure = error),
-          );
+        for (let i = 0; i < 50; i++) {
+          try {
+            await deliver(`guid-${i}`);
+            stored.push(`guid-${i}`);
+          } catch (error) {
+            failure = error;
+            break;
+          }
         }
         expect(stored.length).toBeGreaterThan(0);
         expect(failure).toBeInstanceOf(PlatformError);

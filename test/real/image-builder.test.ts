@@ -116,7 +116,7 @@ describe('An image built by the engine', () => {
         trusted,
       },
       Promise.resolve(tree),
-      { log: (bytes) => (log += bytes.toString()), step() {} },
+      { begin: () => 0, rewind: async () => {}, log: (bytes) => (log += bytes.toString()), step() {} },
       never,
     );
     return { ...result, log };

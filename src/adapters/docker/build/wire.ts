@@ -44,20 +44,34 @@ export async function* records(stream: Readable): AsyncGenerator<EngineRecord> {
     rest = lines.pop() ?? '';
     for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as EngineRecord;
   }
-  if (rest.trim() !== '') yield JSON.parse(rest) as EngineRecord;
+  if (rest.trim() !== '') yield lastRecord(rest);
+}
+
+function lastRecord(text: string): EngineRecord {
+  try {
+    return JSON.parse(text) as EngineRecord;
+  } catch {
+    throw new PlatformError('The Docker engine broke off in the middle of its answer. See that it is well.');
+  }
 }
 
 /** True if nobody answers at the engine's address, or the connection broke. */
 function isConnectionError(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return (
-    typeof code === 'string' && /^(ECONN\w+|ENOENT|EACCES|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST\w+)$/.test(code)
+    typeof code === 'string' &&
+    /^(ECONN\w+|ERR_STREAM_PREMATURE_CLOSE|ENOENT|EACCES|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST\w+)$/.test(code)
   );
+}
+
+/** Also one that another realm made, as tests have it. */
+function isError(error: unknown): error is Error {
+  return typeof (error as { message?: unknown } | null)?.message === 'string';
 }
 
 /** What the client library throws, in words for people. Anything else is handed on as it is. */
 export function engineError(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!isError(error) || error instanceof PlatformError) return error;
   if (isConnectionError(error))
     return new PlatformError(
       `The Docker engine can't be reached (${error.message}). See that it runs and that DOCKER_HOST names it.`,
