@@ -10,10 +10,11 @@ import type { CheckRun, Deployment } from '#dev/github/world.ts';
 import { createForge } from '#src/adapters/github/forge.ts';
 import { openGitHub } from '#src/adapters/github/github.ts';
 import { createReporter, type GitHubReporter } from '#src/adapters/github/reporter.ts';
+import { openStore } from '#src/adapters/store/store.ts';
 import type { Repository } from '#src/model/repository.ts';
-import { memoryTold, silent } from '#test/adapters/github/support.ts';
+import { silent } from '#test/adapters/github/support.ts';
 
-import { conclusions, type Expected, live, ScriptedRuns, scriptedJob } from './hostile-script.ts';
+import { conclusions, type Expected, live, ScriptedRuns, scriptedJobs } from './hostile-script.ts';
 
 /** GitHub is hostile for about as long as the runs take; then it has this long to be told the truth. */
 const truthMs = 20_000;
@@ -32,19 +33,13 @@ it.each([3])(
         await git(hub.world.repo(`${repository.owner}/${repository.name}`).path, 'rev-parse', 'main')
       ).trim();
       for (let number = 1; number <= 2; number += 1) {
-        const runId = `${repository.owner}-${number}`;
-        const jobs = ['lint', 'test', 'ship'].map((name) => scriptedJob(runId, name, name === 'ship'));
-        runs.create(runId, repository, sha, jobs);
-        for (const job of jobs) {
-          const wanted = {
-            repository: `${repository.owner}/shop`,
-            runId,
-            jobId: job.id,
-            deploys: job.plan.key === 'ship',
-            shown: [],
-          };
+        const view = await town.script.create(repository, sha, `branch-${number}`, scriptedJobs(`staging-${number}`));
+        const runId = view.run.id;
+        for (const job of view.jobs) {
+          const deploys = job.plan.key === 'ship';
+          const wanted = { repository: `${repository.owner}/shop`, runId, jobId: job.id, deploys, shown: [] };
           expected.push(wanted);
-          work.push(live(runs, random, wanted, () => shown(hub, wanted)));
+          work.push(live(town.script, random, wanted, () => shown(hub, wanted)));
         }
         const body = `Answer ${number}`;
         comments.push({ repository, body });
@@ -169,14 +164,14 @@ async function hostileTown(seed: number) {
     requestTimeoutMs: 1_000,
     limits: { concurrency: 20, pointsPerMinute: 1e6, contentPerMinute: 1e6, contentPerHour: 1e6 },
   });
-  const told = memoryTold();
+  const store = await openStore({ path: join(home, 'slipway.sqlite'), clock: { now: Date.now } });
   // Some words are lost on their way to the process that tells.
-  const runs = new ScriptedRuns((id) => (random() < 0.1 ? undefined : leader.report(id)));
+  const script = new ScriptedRuns(store.runs, (id) => (random() < 0.1 ? undefined : leader.report(id)));
   const open = (): GitHubReporter =>
     createReporter({
       github,
-      runs,
-      told,
+      runs: store.runs,
+      told: store.told,
       detailsUrl: (run, job) => `https://ci.example/runs/${run.id}/${job?.id ?? ''}`,
       excerpt: async (job) => `the log of ${job.id}`,
       logger: silent,
@@ -192,7 +187,8 @@ async function hostileTown(seed: number) {
   return {
     hub,
     repositories,
-    runs,
+    runs: store.runs,
+    script,
     random,
     forge: createForge(github, settleMs),
     reporter: () => leader,
@@ -209,6 +205,7 @@ async function hostileTown(seed: number) {
     },
     async [Symbol.asyncDispose]() {
       await leader.close();
+      await store.close();
       await hub.close();
       await rm(home, { recursive: true, force: true });
     },

@@ -1,61 +1,83 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunStore } from '#src/engine/store.ts';
+import type { Owned, RunStore } from '#src/engine/store.ts';
 import type { Annotation } from '#src/model/annotation.ts';
 import type { Outcome } from '#src/model/outcome.ts';
+import type { PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Attempt, Job, Run, RunView } from '#src/model/run.ts';
-import { jobOf, runOf } from '#test/model/samples.ts';
+import type { Job, RunView } from '#src/model/run.ts';
+import { plannedOf } from '#test/model/samples.ts';
 
-/** Runs that a script moves through their states, as the engine would; each change is a new version. */
-export class ScriptedRuns implements Pick<RunStore, 'view' | 'untold' | 'told'> {
-  readonly #views = new Map<string, RunView>();
-  readonly #told = new Map<string, number>();
+/** Stored runs that a script moves through their states, as the engine would. */
+export class ScriptedRuns {
+  readonly #runs: RunStore;
   readonly #changed: (runId: string) => void;
+  readonly #claimed = new Map<string, Job>();
 
-  constructor(changed: (runId: string) => void) {
+  constructor(runs: RunStore, changed: (runId: string) => void) {
+    this.#runs = runs;
     this.#changed = changed;
   }
 
-  async view(id: string): Promise<RunView | null> {
-    return this.#views.get(id) ?? null;
+  async create(repository: Repository, sha: string, branch: string, jobs: readonly PlannedJob[]): Promise<RunView> {
+    const trigger = { kind: 'push' as const, branch, sha, ref: `refs/heads/${branch}`, actor: 'ada', title: branch };
+    const { run } = await this.#runs.create({ repository, trigger, pullRequest: null, at: Date.now() });
+    const plan = { jobs, diagnostics: [], concurrency: null, pipelineFile: 'slipway.yml', at: Date.now() };
+    await this.#runs.plan(run.id, plan);
+    const view = await this.#runs.view(run.id);
+    if (!view) throw new Error('The run is gone.');
+    this.#changed(run.id);
+    return view;
   }
 
-  async untold(limit: number): Promise<readonly string[]> {
-    const ids = [...this.#views.values()].filter(({ run }) => run.version > (this.#told.get(run.id) ?? 0));
-    return ids.slice(0, limit).map(({ run }) => run.id);
-  }
-
-  async told(id: string, version: number): Promise<void> {
-    this.#told.set(id, Math.max(version, this.#told.get(id) ?? 0));
-  }
-
-  create(id: string, repository: Repository, sha: string, jobs: readonly Job[]): void {
-    const trigger = { kind: 'push' as const, branch: 'main', sha, ref: 'refs/heads/main', actor: 'ada', title: id };
-    this.#views.set(id, { run: { ...runOf(trigger), id, repository }, jobs });
-    this.#changed(id);
-  }
-
-  change(runId: string, jobId: string, change: Partial<Job>): void {
-    const view = this.#views.get(runId);
-    if (!view) throw new Error(`There is no run ${runId}.`);
-    const jobs = view.jobs.map((job) => (job.id === jobId ? { ...job, ...change } : job));
-    const over = jobs.every(({ state }) => state === 'completed');
-    const run: Run = {
-      ...view.run,
-      version: view.run.version + 1,
-      state: over ? 'completed' : 'running',
-      outcome: over ? { kind: 'success' } : null,
-    };
-    this.#views.set(runId, { run, jobs });
+  async note(runId: string, jobId: string, note: string): Promise<void> {
+    await this.#runs.noteJob(jobId, note);
     this.#changed(runId);
   }
 
-  job(runId: string, jobId: string): Job {
-    const job = this.#views.get(runId)?.jobs.find(({ id }) => id === jobId);
-    if (!job) throw new Error(`There is no job ${jobId}.`);
-    return job;
+  async queue(runId: string, jobId: string): Promise<void> {
+    await this.#runs.queue(jobId, Date.now());
+    this.#changed(runId);
+  }
+
+  /** Claims jobs until it is this one's turn; the others are claimed for those who ask for them. */
+  async begin(runId: string, jobId: string): Promise<Owned> {
+    for (;;) {
+      const mine = this.#claimed.get(jobId);
+      if (mine) {
+        this.#claimed.delete(jobId);
+        this.#changed(runId);
+        return { jobId, attempt: mine.attempt, worker };
+      }
+      const job = await this.#runs.claim(worker, ['script', 'image', 'deploy'], Date.now());
+      if (job) this.#claimed.set(job.id, job);
+      else await sleep(5);
+    }
+  }
+
+  async progress(runId: string, owned: Owned, progress: string): Promise<void> {
+    await this.#runs.progress(owned, { progress });
+    this.#changed(runId);
+  }
+
+  async again(runId: string, owned: Owned, by: 'retry' | 'platform'): Promise<void> {
+    const next = { outcome: null, by, why: 'the Docker engine restarted', note: 'Runs again in 10 s.' };
+    await this.#runs.again(owned, { ...next, notBefore: null, at: Date.now() });
+    this.#changed(runId);
+  }
+
+  async complete(runId: string, owned: Owned, outcome: Outcome, annotations: readonly Annotation[]): Promise<void> {
+    if (!(await this.#runs.complete(owned, { outcome, annotations, at: Date.now() })))
+      throw new Error('The job is not its own.');
+    this.#changed(runId);
+  }
+
+  async restart(runId: string, jobId: string): Promise<void> {
+    await this.#runs.restart(runId, [jobId], '@ada re-ran it', Date.now());
+    this.#changed(runId);
   }
 }
+
+const worker = 'server';
 
 /** What GitHub has to show of one job in the end: one check run for each time that a person asked for it. */
 export interface Expected {
@@ -76,10 +98,10 @@ export const conclusions = {
   neutral: 'neutral',
 } as const;
 
-export function scriptedJob(runId: string, name: string, deploys: boolean): Job {
-  const work = { kind: 'deploy' as const, environment: `staging-${runId}`, url: null, rollout: [] };
-  const job = jobOf(name, deploys ? { work } : {});
-  return { ...job, id: `${runId}-${name}`, runId };
+/** Three jobs; the last one deploys to the environment. */
+export function scriptedJobs(environment: string): readonly PlannedJob[] {
+  const work = { kind: 'deploy' as const, environment, url: null, rollout: [] };
+  return [plannedOf('lint'), plannedOf('test'), plannedOf('ship', { work })];
 }
 
 /**
@@ -90,48 +112,36 @@ export async function live(
   runs: ScriptedRuns,
   random: () => number,
   expected: Expected,
-  shown: (jobId: string) => Promise<void>,
+  shown: () => Promise<void>,
 ): Promise<void> {
   const { runId, jobId } = expected;
-  const change = (next: Partial<Job>): void => runs.change(runId, jobId, next);
   const pause = (): Promise<void> => sleep(2 + random() * 60);
-  const earlier: Attempt[] = [];
-  let attempt = 1;
   for (let generation = 0; ; generation += 1) {
-    const first = attempt;
-    if (random() < 0.3) change({ state: 'waiting', note: 'Waits for run 7 in the concurrency group "deploy".' });
+    if (random() < 0.3) await runs.note(runId, jobId, 'Waits for run 7 in the concurrency group "deploy".');
     await pause();
+    await runs.queue(runId, jobId);
+    await pause();
+    let owned = await runs.begin(runId, jobId);
+    const first = owned.attempt;
     for (;;) {
-      change({ state: 'queued', note: null, queuedAt: Date.now() });
-      await pause();
-      change({ state: 'running', startedAt: Date.now(), note: null });
-      for (let line = 0; line < 3; line += 1) {
+      for (let line = 1; line <= 3; line += 1) {
         await pause();
-        change({ progress: `${line + 1} of 3` });
+        await runs.progress(runId, owned, `${line} of 3`);
       }
       await pause();
-      if (random() > 0.3 || attempt - first > 2) break;
-      const by = random() < 0.5 ? 'retry' : 'platform';
-      earlier.push({ attempt, by, why: 'the Docker engine restarted', outcome: null, startedAt: 0, finishedAt: 1 });
-      attempt += 1;
-      const again = { attempt, earlier: [...earlier], startedAt: null, progress: null };
-      change({ ...again, state: 'queued', note: 'Runs again in 10 s.' });
+      if (random() > 0.3 || owned.attempt - first > 2) break;
+      await runs.again(runId, owned, random() < 0.5 ? 'retry' : 'platform');
       await pause();
+      owned = await runs.begin(runId, jobId);
     }
     const outcome = outcomes[Math.floor(random() * outcomes.length)] ?? { kind: 'success' };
-    const messages = Array.from(
-      { length: random() < 0.5 ? 0 : Math.floor(random() * 130) },
-      (_, i) => `${attempt}/${i}`,
-    );
-    const annotations = messages.map(annotation);
-    change({ state: 'completed', outcome, annotations, finishedAt: Date.now(), progress: null });
+    const count = random() < 0.5 ? 0 : Math.floor(random() * 130);
+    const messages = Array.from({ length: count }, (_, i) => `${owned.attempt}/${i}`);
+    await runs.complete(runId, owned, outcome, messages.map(annotation));
     expected.shown.push({ attempt: first, outcome, messages });
     if (random() > 0.35 || generation > 1) return;
-    await shown(jobId);
-    earlier.push({ attempt, by: 'person', why: '@ada re-ran it', outcome, startedAt: 0, finishedAt: 1 });
-    attempt += 1;
-    const again = { attempt, earlier: [...earlier], outcome: null, annotations: [], startedAt: null, finishedAt: null };
-    change({ ...again, state: 'waiting' });
+    await shown();
+    await runs.restart(runId, jobId);
   }
 }
 
