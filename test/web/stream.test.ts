@@ -57,9 +57,14 @@ function linesOf(event: StreamEvent): string[] {
   return event.event === 'log' ? (event.data as { lines: string[] }).lines : [];
 }
 
+/** The job, as the server that claimed it names it. */
+function owned() {
+  return { jobId, attempt: 1, worker: 'w' };
+}
+
 async function complete(): Promise<void> {
   await writer.close();
-  await site.store.runs.complete(jobId, { outcome: { kind: 'failure', reason: 'exit code 1' }, at: 9000 });
+  await site.store.runs.complete(owned(), { outcome: { kind: 'failure', reason: 'exit code 1' }, at: 9000 });
   site.changes.notify(runId);
 }
 
@@ -127,14 +132,14 @@ describe("a job's stream", () => {
       logEnd,
     });
     writer.write(Buffer.from('pulling\none\n'));
-    await site.store.runs.progress(jobId, { steps: [step(0, 8, null)] });
+    await site.store.runs.progress(owned(), { steps: [step(0, 8, null)] });
     const sections: unknown[] = [];
     for await (const event of events()) {
       if (event.event !== 'log') continue;
       const { section, lines } = event.data as { section: unknown; lines: string[] };
       sections.push(...lines.map((line) => [section, line]));
       if (sections.length === 2) {
-        await site.store.runs.progress(jobId, { steps: [step(0, 8, 12), step(1, 12, null)] });
+        await site.store.runs.progress(owned(), { steps: [step(0, 8, 12), step(1, 12, null)] });
         writer.write(Buffer.from('two\n'));
       }
       if (sections.length === 3) await complete();
@@ -163,8 +168,8 @@ describe("a job's stream", () => {
     for await (const event of events()) {
       seen.push(event.event);
       if (seen.length > 1) continue;
-      await site.store.runs.complete(jobId, { outcome: { kind: 'cancelled', reason: 'x' }, at: 9000 });
-      await site.store.runs.restart(runId, [jobId], 9001);
+      await site.store.runs.complete(owned(), { outcome: { kind: 'cancelled', reason: 'x' }, at: 9000 });
+      await site.store.runs.restart(runId, [jobId], '@ada re-ran it', 9001);
       site.changes.notify(runId);
     }
     expect(seen).toEqual(['state', 'restart']);
