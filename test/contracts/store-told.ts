@@ -91,8 +91,20 @@ export function toldContract(current: () => Store): void {
     }
     const deployment = (id: string, runId: string, createdAt: number, state: DeploymentRecord['state']) =>
       deployments.save({
-        ...{ id, runId, createdAt, state, repositoryId: shop.id, repository: 'acme/shop', environment: 'staging' },
-        ...{ sha, jobId: 'j', actor: 'ada', description: '', changes: [], updatedAt: createdAt, patchedAt: null },
+        id,
+        runId,
+        createdAt,
+        state,
+        repositoryId: shop.id,
+        repository: 'acme/shop',
+        environment: 'staging',
+        sha,
+        jobId: 'j',
+        actor: 'ada',
+        description: '',
+        changes: [],
+        updatedAt: createdAt,
+        patchedAt: null,
       });
     await deployment('d1', ids[1] ?? '', 1, 'inactive');
     await deployment('d2', ids[2] ?? '', 2, 'success');
