@@ -68,8 +68,10 @@ export function createForge(github: Pick<GitHub, 'client'>, settleMs = 10_000): 
       try {
         return await say(repository, number, body.slice(0, maxComment - mark.length) + mark);
       } catch (error) {
-        if (tries >= commentTries || faultOf(error, Date.now()).kind !== 'transient') throw error;
+        if (faultOf(error, Date.now()).kind !== 'transient') throw error;
+        // Also before giving up: whoever asks again must find what GitHub is still at work on.
         await sleep(settleMs, undefined, { ref: false });
+        if (tries >= commentTries) throw error;
       }
     }
   }
