@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Executor, JobListener, JobRequest, JobResult, StepChange, Tree } from '#src/engine/ports.ts';
+import type { Ends, Executor, JobListener, JobRequest, JobResult, StepChange, Tree } from '#src/engine/ports.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 
 export interface ExecutorUnderTest {
@@ -13,7 +13,7 @@ export interface ExecutorUnderTest {
   dispose(): Promise<void>;
 }
 
-/** What a listener was told, in order: bytes as text, steps as they came. */
+/** What a listener was told, in order: bytes as text, steps as they came. Bytes that a rewind took back are gone. */
 export interface Told {
   readonly listener: JobListener;
   readonly events: (string | StepChange)[];
@@ -22,14 +22,20 @@ export interface Told {
   shows(text: string): Promise<void>;
 }
 
-export function told(): Told {
-  const events: (string | StepChange)[] = [];
+/** `stored`: what the log holds already, from another process. */
+export function told(stored = ''): Told {
+  const events: (string | StepChange)[] = stored === '' ? [] : [stored];
   const waiting = new Set<() => void>();
   const log = () => events.filter((event) => typeof event === 'string').join('');
   return {
     events,
     log,
     listener: {
+      begin: () => log().length,
+      async rewind(begun) {
+        const kept = log().slice(0, begun);
+        events.splice(0, events.length, ...(kept === '' ? [] : [kept]));
+      },
       log(bytes) {
         events.push(bytes.toString('latin1'));
         for (const check of waiting) check();
@@ -75,7 +81,11 @@ export function jobRequest(steps: readonly string[], more: Partial<JobRequest> =
   };
 }
 
-export const never = new AbortController().signal;
+const silent = new AbortController().signal;
+/** Neither cancelled nor left. */
+export const never: Ends = { cancel: silent, leave: silent };
+export const cancelBy = (cancel: AbortSignal): Ends => ({ cancel, leave: silent });
+export const leaveBy = (leave: AbortSignal): Ends => ({ cancel: silent, leave });
 
 /**
  * What every Executor must do. Steps are of a few kinds, so that a fake can play them: `echo TEXT`, `exit N`,
@@ -89,8 +99,8 @@ export function executorContract(name: string, make: () => Promise<ExecutorUnder
     });
     afterAll(() => test.dispose());
 
-    function run(request: JobRequest, teller = told(), signal: AbortSignal = never): Promise<JobResult> {
-      return test.executor.run({ ...request, image: test.image }, Promise.resolve(test.tree), teller.listener, signal);
+    function run(request: JobRequest, teller = told(), ends: Ends = never): Promise<JobResult> {
+      return test.executor.run({ ...request, image: test.image }, Promise.resolve(test.tree), teller.listener, ends);
     }
 
     it('runs the steps in order and tells of each before and after its output', async () => {
@@ -152,7 +162,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorUnder
     it('stops a job that is cancelled and gives the reason', async () => {
       const stop = new AbortController();
       const teller = told();
-      const running = run(jobRequest(['echo begun', 'sleep 60']), teller, stop.signal);
+      const running = run(jobRequest(['echo begun', 'sleep 60']), teller, cancelBy(stop.signal));
       await Promise.race([teller.shows('$ sleep 60'), running]);
       stop.abort(new Error('superseded by a newer commit'));
       expect((await running).outcome).toEqual({ kind: 'cancelled', reason: 'superseded by a newer commit' });
@@ -161,7 +171,11 @@ export function executorContract(name: string, make: () => Promise<ExecutorUnder
 
     it('runs nothing of a job that was cancelled before', async () => {
       const teller = told();
-      const result = await run(jobRequest(['echo never']), teller, AbortSignal.abort(new Error('not wanted')));
+      const result = await run(
+        jobRequest(['echo never']),
+        teller,
+        cancelBy(AbortSignal.abort(new Error('not wanted'))),
+      );
       expect(result.outcome).toEqual({ kind: 'cancelled', reason: 'not wanted' });
       expect(teller.log()).not.toContain('never');
     });
@@ -169,6 +183,56 @@ export function executorContract(name: string, make: () => Promise<ExecutorUnder
     it('stops a job at its time limit', async () => {
       const result = await run(jobRequest(['sleep 60'], { timeoutMs: 1500 }));
       expect(result.outcome).toMatchObject({ kind: 'timed_out', reason: expect.stringContaining('1.5 s') });
+    });
+
+    it('leaves a job that has begun, and goes on with it from its first byte', async () => {
+      const server = new AbortController();
+      const request = { ...jobRequest(['echo one', 'sleep 1', 'echo two']), image: test.image };
+      const first = told('Pulling\n');
+      const running = run(request, first, leaveBy(server.signal));
+      await Promise.race([first.shows('$ sleep 1'), running]);
+      server.abort(new Error('the server ends'));
+      await expect(running).rejects.toThrow('the server ends');
+      const second = told(first.log());
+      const result = await test.executor.attach(request, second.listener, never);
+      expect(result?.outcome).toEqual({ kind: 'success' });
+      expect(second.log()).toBe('Pulling\n$ echo one\none\n$ sleep 1\n$ echo two\ntwo\n');
+      expect(shape(second.events).filter((event) => /^(started|finished)/.test(event))).toEqual(
+        [0, 1, 2].flatMap((index) => [`started ${index}`, `finished ${index} with 0`]),
+      );
+    });
+
+    it('leaves nothing of a job that has not begun, and has nothing to go on with', async () => {
+      const server = new AbortController();
+      const request = { ...jobRequest(['echo never']), image: test.image };
+      const tree = Promise.withResolvers<Tree>();
+      const running = test.executor.run(request, tree.promise, told().listener, leaveBy(server.signal));
+      server.abort(new Error('the server ends'));
+      await expect(running).rejects.toThrow('the server ends');
+      expect(await test.executor.attach(request, told().listener, never)).toBeNull();
+    });
+
+    it('stops a job of another process, and knows none that never was', async () => {
+      const request = { ...jobRequest(['echo one', 'sleep 60']), image: test.image };
+      expect(await test.executor.attach(request, told().listener, never)).toBeNull();
+      const server = new AbortController();
+      const first = told();
+      const running = run(request, first, leaveBy(server.signal));
+      await Promise.race([first.shows('$ sleep 60'), running]);
+      server.abort(new Error('the server ends'));
+      await expect(running).rejects.toThrow('the server ends');
+      const stop = new AbortController();
+      const second = told(first.log());
+      const following = test.executor.attach(request, second.listener, cancelBy(stop.signal));
+      await Promise.race([second.shows('$ sleep 60'), following]);
+      stop.abort(new Error('cancelled by somebody'));
+      expect((await following)?.outcome).toEqual({ kind: 'cancelled', reason: 'cancelled by somebody' });
+    });
+
+    it('names its engine', async () => {
+      expect(await test.executor.engine()).toMatch(/./);
+      expect(await test.executor.engine()).toBe(await test.executor.engine());
+      await expect(test.down.engine()).rejects.toBeInstanceOf(PlatformError);
     });
 
     it("throws the tree's failure", async () => {

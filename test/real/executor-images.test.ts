@@ -152,7 +152,7 @@ it('knows its tags: git describe works in the workspace, and nothing in it has c
       cloneUrl: remote.cloneUrl,
       installationId: 1,
     };
-    await using tree = await source.tree(repository, { sha, ref: 'refs/heads/main' }, never);
+    await using tree = await source.tree(repository, { sha, ref: 'refs/heads/main' }, never.cancel);
     const steps = [
       'git describe --tags',
       'git status --porcelain',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { JobRequest, JobResult } from '#src/engine/ports.ts';
-import { jobRequest, never, told } from '#test/contracts/executor.ts';
+import { cancelBy, jobRequest, never, told } from '#test/contracts/executor.ts';
 import { bashImage, busyboxImage, derivedImage, docker, emptyImage, gnuImage, openSite, type Site } from './docker.ts';
 
 describe('a job in Docker', () => {
@@ -17,12 +17,12 @@ describe('a job in Docker', () => {
     steps: readonly string[],
     more: Partial<JobRequest> = {},
     options: Parameters<Site['open']>[0] = {},
-    signal = never,
+    ends = never,
     teller = told(),
   ): Promise<JobResult & { readonly log: string }> {
     const executor = site.open(options);
     const request = jobRequest(steps, { image: bash, ...more });
-    const result = await executor.run(request, Promise.resolve(site.tree), teller.listener, signal);
+    const result = await executor.run(request, Promise.resolve(site.tree), teller.listener, ends);
     await executor.close();
     return { ...result, log: teller.log() };
   }
@@ -68,7 +68,7 @@ describe('a job in Docker', () => {
     const stop = new AbortController();
     const teller = told();
     const script = `sh -c 'trap "echo tidied up; exit 0" TERM; echo waiting; while :; do sleep 0.1; done'`;
-    const running = run([script], {}, {}, stop.signal, teller);
+    const running = run([script], {}, {}, cancelBy(stop.signal), teller);
     await Promise.race([teller.shows('\nwaiting'), running]);
     stop.abort(new Error('enough'));
     const { outcome, log } = await running;
@@ -154,24 +154,5 @@ describe('a job in Docker', () => {
     const { log, outcome } = await run(['echo never'], { services: [service] });
     expect(outcome).toMatchObject({ kind: 'failure', reason: expect.stringContaining('exit code 4') });
     expect(log).toContain('no password given');
-  });
-
-  it('removes what a dead server left, and only that', async () => {
-    const executor = site.open();
-    await executor.sweep(new Set());
-    const { readFile } = await import('node:fs/promises');
-    const home = (await readFile(`${site.home}/installation`, 'utf8')).trim();
-    const make = (labels: Record<string, string>) =>
-      docker.createContainer({ Image: bash, Cmd: ['true'], Labels: labels });
-    const dead = await make({ 'slipway.home': home, 'slipway.job': 'dead' });
-    const alive = await make({ 'slipway.home': home, 'slipway.job': 'alive' });
-    const other = await make({ 'slipway.home': 'another', 'slipway.job': 'dead' });
-    try {
-      expect(await executor.sweep(new Set(['alive']))).toBe(1);
-      await expect(dead.inspect()).rejects.toMatchObject({ statusCode: 404 });
-      await expect(other.inspect()).resolves.toBeDefined();
-    } finally {
-      await Promise.all([alive.remove(), other.remove()]);
-    }
   });
 });

@@ -15,3 +15,9 @@ export function connectDocker(dockerHost: string | null): Docker {
     `DOCKER_HOST is ${dockerHost}, which Slipway can't use. It takes unix:///path or tcp://host:port.`,
   );
 }
+
+/** The same engine, for calls that answer soon: one that is silent for so long is given up. */
+export function impatient(docker: Docker, timeoutMs: number): Docker {
+  const modem = Object.assign(Object.create(docker.modem as object) as object, { timeout: timeoutMs });
+  return Object.assign(Object.create(docker) as Docker, { modem });
+}

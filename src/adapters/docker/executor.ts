@@ -7,18 +7,27 @@ import type Docker from 'dockerode';
 import type { ArchiveRef, Clock, Executor } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { openArchives } from './archives.ts';
+import { attachJob } from './attach.ts';
 import type { CredentialsOf } from './build/registry-name.ts';
+import { impatient } from './connection.ts';
 import type { JobLimits } from './container.ts';
+import type { JobContext } from './course.ts';
 import { explain } from './errors.ts';
+import { patiently } from './exit.ts';
 import { detectHostPaths } from './host.ts';
 import { inspect } from './images.ts';
-import { type JobContext, runJob } from './job.ts';
-import type { Background, Logger, Site } from './place.ts';
+import { runJob } from './job.ts';
+import type { Logger, Site } from './place.ts';
+import { createBackground } from './background.ts';
 import { createPool } from './pool.ts';
 import { sweep } from './sweep.ts';
 import { openWorkspaces } from './workspace.ts';
 
 const PING_DEADLINE = 5000;
+/** For a question to the engine; starting twenty containers at once takes it a few seconds. Milliseconds. */
+const ANSWER_DEADLINE = 120_000;
+/** How long an engine that went away is waited for: a restart takes seconds. Milliseconds. */
+const PATIENCE = 60_000;
 
 export interface DockerExecutorOptions {
   readonly docker: Docker;
@@ -34,6 +43,8 @@ export interface DockerExecutorOptions {
   readonly warm?: number;
   /** How the workspace is made; default: mounts where they work, otherwise copies. */
   readonly workspace?: 'auto' | 'copy';
+  /** How long an engine that goes away while a job runs is waited for, milliseconds. Default a minute. */
+  readonly patienceMs?: number;
   /** The operator's credentials by registry. */
   readonly credentialsOf: CredentialsOf;
   readonly logger: Logger;
@@ -62,10 +73,15 @@ export function openDockerExecutor(options: DockerExecutorOptions): DockerExecut
   }
 
   return {
-    async run(request, tree, listener, signal) {
+    async run(request, tree, listener, ends) {
       // It is awaited later: a failure must not count as unhandled meanwhile.
       tree.catch(() => {});
-      return runJob(await opened(), request, tree, listener, signal);
+      return runJob(await opened(), request, tree, listener, ends);
+    },
+    async attach(request, listener, ends) {
+      // The engine may be starting like the server, after the machine's update: the job isn't lost for that.
+      const context = await patiently(options.patienceMs ?? PATIENCE, ends.leave, opened);
+      return attachJob(context, request, listener, ends);
     },
     expect(name) {
       void opened()
@@ -77,8 +93,9 @@ export function openDockerExecutor(options: DockerExecutorOptions): DockerExecut
         )
         .catch((error: unknown) => options.logger.debug({ err: error }, 'no container can be started ahead'));
     },
-    sweep: async (alive) => sweep((await opened()).site, alive),
-    ping: () => ping(docker),
+    sweep: async (running) => sweep((await opened()).site, running),
+    ping: async () => void (await ping(docker)),
+    engine: () => ping(docker),
     async close() {
       if (opening === null) return;
       const { site, pool } = await opening;
@@ -92,7 +109,8 @@ export function openDockerExecutor(options: DockerExecutorOptions): DockerExecut
 }
 
 async function open(options: DockerExecutorOptions): Promise<JobContext> {
-  const { docker, logger, clock, credentialsOf } = options;
+  const { logger, clock, credentialsOf } = options;
+  const docker = impatient(options.docker, ANSWER_DEADLINE);
   await ping(docker);
   await mkdir(join(options.home, 'jobs'), { recursive: true, mode: 0o700 });
   const home = await realpath(options.home);
@@ -100,6 +118,8 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
   const hostPaths = await detectHostPaths(docker);
   const site: Site = {
     docker,
+    patient: options.docker,
+    patienceMs: options.patienceMs ?? PATIENCE,
     jobs,
     home: await installationId(home),
     hostPaths,
@@ -123,15 +143,20 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
   };
 }
 
-async function ping(docker: Docker): Promise<void> {
+/** The engine's id. PlatformError if it doesn't answer, or no job could run on it. */
+async function ping(docker: Docker): Promise<string> {
   const deadline = new AbortController();
   try {
     const late = sleep(PING_DEADLINE, null, { signal: deadline.signal }).then(() => {
       throw new PlatformError('Docker did not answer within 5 s. See that the engine is well.');
     });
-    const { OperatingSystem } = (await Promise.race([docker.info(), late])) as { readonly OperatingSystem?: string };
+    const { OperatingSystem, ID } = (await Promise.race([docker.info(), late])) as {
+      readonly OperatingSystem?: string;
+      readonly ID: string;
+    };
     const refusal = refuseMachine(process.platform, OperatingSystem ?? '');
     if (refusal !== null) throw new PlatformError(refusal);
+    return ID;
   } catch (error) {
     if (error instanceof PlatformError) throw error;
     throw explain(error, 'asking whether it is there');
@@ -156,20 +181,4 @@ async function installationId(home: string): Promise<string> {
     if ((error as { code?: string }).code !== 'EEXIST') throw error;
   });
   return (await readFile(path, 'utf8')).trim();
-}
-
-function createBackground(logger: Logger): Background {
-  const tasks = new Set<Promise<void>>();
-  return {
-    run(what, work) {
-      const task: Promise<void> = work()
-        .then(() => {})
-        .catch((error: unknown) => logger.warn({ err: error }, `${what} failed; the next sweep tries again`))
-        .finally(() => tasks.delete(task));
-      tasks.add(task);
-    },
-    async settled() {
-      while (tasks.size > 0) await Promise.all(tasks);
-    },
-  };
 }

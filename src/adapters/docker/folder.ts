@@ -13,8 +13,9 @@ const run = promisify(execFile);
  *
  *     control/    log: written by the job. go: FIFO through which it is told to start. script, inputs and results.
  *     workspace/
+ *     state.json, ended.json: what a process needs that follows the job on (state.ts).
  *
- * Only these two are mounted in the container. `control` is flat: a job may put a link in the place of any file in
+ * Only the two folders are mounted in the container. `control` is flat: a job may put a link in the place of any file in
  * it, so files there are made with O_EXCL and opened with O_NOFOLLOW, and there are no folders on the way.
  */
 export interface JobFolder {
@@ -58,7 +59,18 @@ export async function createFolder(path: string): Promise<JobFolder> {
   return openedAt(path, log, pipe);
 }
 
-function openedAt(path: string, log: FileHandle, pipe: FileHandle): JobFolder {
+/** The folder of a job that was told to begin by another process. Null if it or its log isn't there any more. */
+export async function reopenFolder(path: string): Promise<JobFolder | null> {
+  // Neither followed nor waited for: the job may have put a link or a pipe in its place.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const log = await open(join(path, 'control', 'log'), flags).catch(() => null);
+  if (log === null) return null;
+  if ((await log.stat()).isFile()) return openedAt(path, log, null);
+  await log.close();
+  return null;
+}
+
+function openedAt(path: string, log: FileHandle, pipe: FileHandle | null): JobFolder {
   const control = join(path, 'control');
   return {
     path,
@@ -67,10 +79,13 @@ function openedAt(path: string, log: FileHandle, pipe: FileHandle): JobFolder {
     log,
     write: (name, text) => writeFile(join(control, name), text, { flag: 'wx', mode: 0o644 }),
     copy: (from, name) => copyFile(from, join(control, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE),
-    go: (message) => writeAll(pipe, Buffer.from(message)),
+    async go(message) {
+      if (pipe === null) throw new Error('The job has begun already.');
+      await writeAll(pipe, Buffer.from(message));
+    },
     at: (moved) => openedAt(moved, log, pipe),
     async close() {
-      await Promise.allSettled([log.close(), pipe.close()]);
+      await Promise.allSettled([log.close(), pipe?.close()]);
     },
   };
 }
@@ -90,7 +105,7 @@ async function writeAll(pipe: FileHandle, bytes: Buffer): Promise<void> {
   }
 }
 
-/** Removes a tree of a hostile job: `rm` follows no link and has no limit of depth. Needs no container in it. */
-export async function removeTree(path: string): Promise<void> {
-  await run('rm', ['-rf', '--', path], { timeout: 600_000 });
+/** Removes trees of a hostile job: `rm` follows no link and has no limit of depth. Needs no container in them. */
+export async function removeTree(...paths: readonly string[]): Promise<void> {
+  await run('rm', ['-rf', '--', ...paths], { timeout: 600_000 });
 }

@@ -17,6 +17,8 @@ export interface Image {
 
 export interface PullContext {
   readonly docker: Docker;
+  /** The same engine without a deadline: the signal ends a pull. */
+  readonly patient: Docker;
   readonly credentialsOf: CredentialsOf;
   /** Progress for people, a line a call. */
   readonly say: (line: string) => void;
@@ -63,7 +65,7 @@ function withTag(name: string): string {
   return /(:[^/]+|@.+)$/.test(name) ? name : `${name}:latest`;
 }
 
-async function pull(name: string, { docker, credentialsOf, say, signal }: PullContext): Promise<void> {
+async function pull(name: string, { patient, credentialsOf, say, signal }: PullContext): Promise<void> {
   signal.throwIfAborted();
   const registry = registryOf(name);
   const credentials = credentialsOf(registry);
@@ -72,7 +74,7 @@ async function pull(name: string, { docker, credentialsOf, say, signal }: PullCo
   const started = Date.now();
   let stream: Readable;
   try {
-    stream = (await docker.pull(withTag(name), {
+    stream = (await patient.pull(withTag(name), {
       ...(authconfig ? { authconfig } : {}),
       abortSignal: signal,
     })) as Readable;

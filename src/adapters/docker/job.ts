@@ -1,38 +1,19 @@
-import { WORKSPACE } from '#src/model/workspace.ts';
 import { randomBytes } from 'node:crypto';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
-import { type Outcome, success, UserError } from '#src/model/outcome.ts';
-import type { Archives } from './archives.ts';
-import { readReports } from './archives.ts';
-import type { CredentialsOf } from './build/registry-name.ts';
-import { kill, terminateAll } from './container.ts';
-import { engineFailure } from './errors.ts';
+import { uptime } from 'node:os';
+import type { Ends, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
+import { UserError } from '#src/model/outcome.ts';
+import { WORKSPACE } from '#src/model/workspace.ts';
+import { type Course, finish, follow, type JobContext, without } from './course.ts';
 import { ensureImage, type Image } from './images.ts';
-import { labelsOf } from './labels.ts';
-import { followFile } from './log.ts';
-import { createOutput, type JobOutput } from './output.ts';
-import { adopt, closePlace, jobFolder, openPlace, type Place, type Site } from './place.ts';
-import type { Pool } from './pool.ts';
-import { goMessage, jobScript, ownerQuestion, visibilityQuestion } from './script.ts';
 import { openServices, type Services } from './job-services.ts';
+import { labelsOf } from './labels.ts';
+import { createOutput, type JobOutput } from './output.ts';
+import { adopt, closePlace, jobFolder, leavePlace, openPlace, type Place, type Site } from './place.ts';
+import { goMessage, jobScript, ownerQuestion, visibilityQuestion } from './script.ts';
+import { writeState } from './state.ts';
 import { createStop, type Stop } from './stop.ts';
-import { judge } from './verdict.ts';
-
-/** Between SIGTERM and SIGKILL. */
-const GRACE = 10_000;
-
-export interface JobContext {
-  readonly site: Site;
-  readonly pool: Pool;
-  readonly archives: Archives;
-  readonly credentialsOf: CredentialsOf;
-  /** Bytes of log after which a job is stopped. */
-  readonly logLimit: number;
-  readonly clock: Clock;
-}
 
 /** One job from its request to its result. See Executor.run. */
 export async function runJob(
@@ -40,20 +21,17 @@ export async function runJob(
   request: JobRequest,
   tree: Promise<Tree>,
   listener: JobListener,
-  signal: AbortSignal,
+  ends: Ends,
 ): Promise<JobResult> {
-  using stop = createStop(signal, request.timeoutMs);
+  using stop = createStop(ends);
+  stop.limit(request.timeoutMs, request.timeoutMs);
   const nonce = randomBytes(16).toString('hex');
-  const output = createOutput({
-    nonce,
-    secrets: request.secrets,
-    steps: request.steps,
-    listener,
-    clock: context.clock,
-  });
+  const { secrets, steps } = request;
+  const output = createOutput({ nonce, secrets, steps, listener, clock: context.clock });
   try {
-    return await attempt(context, request, tree, output, nonce, stop);
+    return await attempt(context, request, tree, { output, nonce, stop, listener, begun: false });
   } catch (error) {
+    if (stop.left) throw stop.left.reason;
     if (stop.outcome) return without(stop.outcome);
     if (!(error instanceof UserError)) throw error;
     output.say(`slipway: ${error.message}`);
@@ -63,27 +41,32 @@ export async function runJob(
   }
 }
 
-function without(outcome: Outcome): JobResult {
-  return { outcome, artifacts: null, reports: new Map() };
+interface Attempt {
+  readonly output: JobOutput;
+  readonly nonce: string;
+  readonly stop: Stop;
+  readonly listener: JobListener;
+  /** The job was told what to do. */
+  begun: boolean;
 }
 
 async function attempt(
   context: JobContext,
   request: JobRequest,
   tree: Promise<Tree>,
-  output: JobOutput,
-  nonce: string,
-  stop: Stop,
+  own: Attempt,
 ): Promise<JobResult> {
   const { site } = context;
+  const { output, stop } = own;
   const go = goMessage({
     ...request,
-    nonce,
+    nonce: own.nonce,
     env: { ...SURROUNDINGS, ...request.env },
     inputs: request.inputs.length,
   });
   const pull = {
     docker: site.docker,
+    patient: site.patient,
     credentialsOf: request.trusted ? context.credentialsOf : () => null,
     say: output.say,
     signal: stop.signal,
@@ -91,11 +74,18 @@ async function attempt(
   const image = await stop.race(ensureImage(request.image, pull));
   const services = openServices(site, request, (name) => ensureImage(name, pull), output, stop.signal);
   const opening = services.network.then((network) => takePlace(context, request, image, network));
+  let left = false;
   try {
     const [place, { path }] = await stop.race(Promise.all([opening, tree, services.ready]));
-    return await runIn(context, request, place, path, { output, nonce, go, stop });
+    try {
+      return await runIn(context, request, place, path, go, own);
+    } catch (error) {
+      left = own.begun && stop.left !== null;
+      if (left) await leavePlace(place);
+      throw error;
+    }
   } finally {
-    cleanUp(context, opening, services, image);
+    if (!left) cleanUp(context, opening, services, image, own);
   }
 }
 
@@ -122,20 +112,19 @@ async function takePlace(
   return openPlace(site, { image, folder, labels: { ...labelsOf(request), 'slipway.kind': 'job' }, network });
 }
 
-function cleanUp({ site, pool }: JobContext, opening: Promise<Place>, services: Services, image: Image): void {
+function cleanUp(
+  { site, pool }: JobContext,
+  opening: Promise<Place>,
+  services: Services,
+  image: Image,
+  own: Attempt,
+): void {
   site.background.run('cleaning up after a job', async () => {
     const place = await opening.catch(() => null);
-    if (place) await closePlace(site, place);
+    if (place) await closePlace(site, place, own.begun);
     await services.close();
   });
   pool.used(image);
-}
-
-interface Course {
-  readonly output: JobOutput;
-  readonly nonce: string;
-  readonly go: string;
-  readonly stop: Stop;
 }
 
 async function runIn(
@@ -143,19 +132,13 @@ async function runIn(
   request: JobRequest,
   place: Place,
   tree: string,
-  course: Course,
+  go: string,
+  own: Attempt,
 ): Promise<JobResult> {
-  const { output, nonce, stop } = course;
+  const { output, nonce, stop } = own;
   const { folder } = place;
-  const follower = followFile(folder.log, join(folder.control, 'log'), (bytes) => {
-    // What a flood wrote before it was killed would keep everybody behind the listener busy.
-    if (output.state.size > context.logLimit) return;
-    output.feed(bytes);
-    if (output.state.size <= context.logLimit) return;
-    stop.end(tooMuchLog(context.logLimit));
-    // Nothing is read beyond it: the job can make its log a file of terabytes without writing them.
-    void follower.stop();
-  });
+  const course: Course = { context, request, place, output, stop };
+  const follower = follow(course);
   try {
     const filling = fillWorkspace(context.site, place, tree, output, nonce);
     await stop.race(
@@ -165,10 +148,17 @@ async function runIn(
         ...request.inputs.map(async (ref, i) => folder.copy(await context.archives.path(ref), `input-${i}.tar`)),
       ]),
     );
-    await folder.go(course.go);
-    const exitCode = await untilOver(context, place, output, stop);
-    await follower.drain();
-    return await conclude(context, request, place, course, exitCode);
+    await writeState(folder.path, {
+      nonce,
+      begun: own.listener.begin(),
+      startedAt: context.clock.now(),
+      uptime: uptime(),
+      container: place.container.id,
+      image: place.image,
+    });
+    own.begun = true;
+    await folder.go(go);
+    return await finish(course, follower);
   } finally {
     await follower.stop();
   }
@@ -200,82 +190,4 @@ async function fillWorkspace(
   // The engine has mounts of its own (rootless, a virtual machine).
   await workspaces.giveUpMounts(folder.path);
   await workspaces.copy(folder.path, tree, null);
-}
-
-/** Waits for the end of the job, and stops it if it must. Answers the container's exit code if it exited by itself. */
-async function untilOver(
-  { site }: JobContext,
-  { container, exited }: Place,
-  output: JobOutput,
-  stop: Stop,
-): Promise<number | null> {
-  const over = Promise.race([output.ended.then(() => null), exited]);
-  try {
-    return await stop.race(over);
-  } catch (error) {
-    if (!stop.outcome) throw error;
-  }
-  if (stop.outcome?.kind !== 'failure') {
-    await terminateAll(container).catch((error: unknown) => {
-      site.logger.debug({ err: error }, 'SIGTERM did not reach a job');
-    });
-    const grace = new AbortController();
-    const late = sleep(GRACE, 'late' as const, { signal: grace.signal }).catch(() => 'late' as const);
-    const first = await Promise.race([over, late]);
-    grace.abort();
-    if (first !== 'late') return first;
-  }
-  await kill(container);
-  return exited;
-}
-
-async function conclude(
-  context: JobContext,
-  request: JobRequest,
-  place: Place,
-  { output, stop }: Course,
-  exitCode: number | null,
-): Promise<JobResult> {
-  const { state } = output;
-  const control = place.folder.control;
-  const last = state.hasEnded || exitCode === null ? null : await lastState(place, exitCode);
-  const outcome = stop.outcome ?? judge(request, state, last, context.site.limits);
-  output.close(last?.exitCode ?? null);
-  const notes: string[] = [];
-  const reports =
-    request.reports.length > 0
-      ? await readReports(join(control, 'reports.tar'), (note) => notes.push(note))
-      : new Map();
-  for (const note of notes) context.site.logger.info({ job: request.jobId, note }, 'reports are incomplete');
-  if (outcome.kind !== 'success') return { outcome, artifacts: null, reports };
-  try {
-    const artifacts =
-      request.artifacts.length > 0
-        ? await context.archives.take(join(control, 'artifacts.tar'), request.jobId, request.attempt)
-        : null;
-    return { outcome: success, artifacts, reports };
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { outcome: { kind: 'failure', reason: error.message }, artifacts: null, reports };
-  }
-}
-
-async function lastState(
-  { container }: Place,
-  exitCode: number,
-): Promise<{ readonly exitCode: number; readonly oomKilled: boolean; readonly gone: boolean }> {
-  try {
-    const { State } = await container.inspect();
-    return { exitCode: State.Running ? exitCode : State.ExitCode, oomKilled: State.OOMKilled, gone: false };
-  } catch (error) {
-    return { exitCode, oomKilled: false, gone: engineFailure(error).status === 404 };
-  }
-}
-
-function tooMuchLog(limit: number): Outcome {
-  const megabytes = Math.round(limit / 1024 / 1024);
-  return {
-    kind: 'failure',
-    reason: `The job wrote more than ${megabytes} MB of log and was stopped. Write less, or into a file that is an artifact.`,
-  };
 }

@@ -9,3 +9,13 @@ export function labelsOf(request: JobRequest): Record<string, string> {
     'slipway.repository': request.repository,
   };
 }
+
+/**
+ * Whose a container or network is, as the name of the job's folder (`jobId-attempt`); null for what is kept ready or
+ * helps. Of a container kept ready that was given to a job only its name tells.
+ */
+export function ownerOf(labels: Readonly<Record<string, string>>, name: string): string | null {
+  const job = labels['slipway.job'];
+  if (job !== undefined) return `${job}-${labels['slipway.attempt'] ?? ''}`;
+  return /^slipway-job-(.+-\d+)-[0-9a-f]{8}$/.exec(name)?.[1] ?? null;
+}

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import type { Clock, JobListener } from '#src/engine/ports.ts';
 import { createMasker } from '#src/model/mask.ts';
 import type { StepSpec } from '#src/model/pipeline.ts';
@@ -19,6 +20,8 @@ export interface JobOutput {
     /** Step that is under way or failed, or null. */
     readonly step: number | null;
     readonly done: { readonly code: number; readonly oomKills: number } | null;
+    /** The job read what it was to do. */
+    readonly hasBegun: boolean;
     readonly hasEnded: boolean;
     /** The inputs couldn't be unpacked. */
     readonly inputsFailed: boolean;
@@ -39,7 +42,15 @@ export interface OutputRequest {
   readonly clock: Clock;
 }
 
-/** Takes marks out of a job's stream, masks the rest, and tells the listener in order. */
+/** What an image's shell may say before it is told to begin, bytes. */
+const LONGEST_PREFACE = 64 * 1024;
+/** A time told by a mark that just came is no better than the clock, milliseconds. */
+const LIVE = 50;
+
+/**
+ * Takes marks out of a job's stream, masks the rest, and tells the listener in order. The same stream is told in the
+ * same words, however it is cut, so that it can be told again. What comes before the mark `begun` is told with it.
+ */
 export function createOutput({ nonce, secrets, steps, listener, clock }: OutputRequest): JobOutput {
   const marks = createMarkParser(nonce);
   const masker = createMasker(secrets);
@@ -50,9 +61,12 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
   });
   let lineOpen = false;
   let closed = false;
+  let preface: Buffer = Buffer.alloc(0);
+  let latest = 0;
   const state = {
     step: null as number | null,
     done: null as { code: number; oomKills: number } | null,
+    hasBegun: false,
     hasEnded: false,
     inputsFailed: false,
     unpacked: new Set<string>(),
@@ -74,29 +88,50 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
     emit(masker.push(Buffer.from(`${text}\n`)));
   }
 
-  function finishStep(exitCode: number): void {
+  /** When a mark was made, which may have been long ago: told by the machine's uptime in it, if the shell could read it. */
+  function timeOf(seconds: string | undefined): number {
+    const ago = Math.round((uptime() - Number.parseFloat(seconds ?? '')) * 1000);
+    latest = Math.max(latest, clock.now() - (ago > LIVE ? ago : 0));
+    return latest;
+  }
+
+  function finishStep(exitCode: number, at: number): void {
     if (!running || state.step === null) return;
     emit(masker.flush());
     running = false;
-    listener.step({ kind: 'finished', index: state.step, at: clock.now(), exitCode });
+    listener.step({ kind: 'finished', index: state.step, at, exitCode });
+  }
+
+  function begin(): void {
+    if (state.hasBegun) return;
+    state.hasBegun = true;
+    emit(masker.push(preface));
+    preface = Buffer.alloc(0);
+  }
+
+  function onText(bytes: Buffer): void {
+    if (state.hasBegun) emit(masker.push(bytes));
+    else preface = Buffer.concat([preface, bytes.subarray(0, LONGEST_PREFACE - preface.length)]);
   }
 
   function onMark(words: readonly string[]): void {
-    const [name, first, second] = words;
-    if (name === 'step') {
+    const [name, first, second, third] = words;
+    if (name === 'begun') begin();
+    else if (name === 'step') {
       const index = Number(first);
       const step = steps[index];
       // The job's own shell could say anything: steps begin in order, once.
       if (step === undefined || index !== (state.step ?? -1) + 1 || state.done) return;
-      finishStep(0);
+      const at = timeOf(second);
+      finishStep(0, at);
       emit(masker.flush());
       state.step = index;
       running = true;
-      listener.step({ kind: 'started', index, at: clock.now() });
+      listener.step({ kind: 'started', index, at });
       say(step.script.replace(/\n+$/, '').replace(/^/gm, '$ '));
     } else if (name === 'done' && state.done === null) {
       state.done = { code: Number(first), oomKills: Number(second) };
-      finishStep(state.done.code);
+      finishStep(state.done.code, timeOf(third));
     } else if (name === 'inputs') state.inputsFailed = true;
     else if (name === 'unpacked') state.unpacked.add(first ?? '');
     else if (name === 'end') {
@@ -113,7 +148,7 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
       if (closed) return;
       state.size += bytes.length;
       for (const piece of marks.push(bytes)) {
-        if (piece.kind === 'text') emit(masker.push(piece.bytes));
+        if (piece.kind === 'text') onText(piece.bytes);
         else onMark(piece.words);
       }
     },
@@ -127,9 +162,10 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
     state,
     close(exitCode) {
       if (closed) return;
+      begin();
       emit(masker.push(marks.flush()));
       emit(masker.flush());
-      if (exitCode !== null) finishStep(exitCode);
+      if (exitCode !== null) finishStep(exitCode, timeOf(undefined));
       closed = true;
     },
   };

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type Docker from 'dockerode';
-import { removeJobFolder } from './cleanup.ts';
+import { removeJobFolders } from './cleanup.ts';
 import { createJobContainer, type JobLimits, removeContainer, startContainer } from './container.ts';
+import { type Exit, untilExit } from './exit.ts';
 import { createFolder, type JobFolder, removeTree } from './folder.ts';
 import type { HostPaths } from './host.ts';
+import type { Background } from './background.ts';
 import type { Image } from './images.ts';
 import type { Workspaces } from './workspace.ts';
 
@@ -18,7 +20,12 @@ export interface Logger {
 
 /** What all jobs of one executor share. */
 export interface Site {
+  /** For calls that answer soon. */
   readonly docker: Docker;
+  /** The same engine for calls that take their time, without a deadline. */
+  readonly patient: Docker;
+  /** How long an engine that went away is waited for, milliseconds. */
+  readonly patienceMs: number;
   /** Folder of the jobs' folders. */
   readonly jobs: string;
   readonly home: string;
@@ -32,13 +39,6 @@ export interface Site {
   readonly background: Background;
 }
 
-export interface Background {
-  /** Does it off the path; failures are logged, and mended by the next sweep. */
-  run(what: string, work: () => Promise<unknown>): void;
-  /** Waits until nothing is left to do. */
-  settled(): Promise<void>;
-}
-
 /** A started container that waits for `go`, and its folder. */
 export interface Place {
   readonly container: Docker.Container;
@@ -46,8 +46,10 @@ export interface Place {
   readonly image: Image;
   /** What stands for it in Site.inUse. */
   readonly names: readonly string[];
-  /** Exit code, once the container has exited. */
-  readonly exited: Promise<number>;
+  /** Settled once the container has exited, or nobody knows. */
+  readonly exited: Promise<Exit>;
+  /** Waits for the exit no longer. */
+  readonly watching: AbortController;
 }
 
 export const idleFolder = () => `.idle-${randomBytes(8).toString('hex')}`;
@@ -82,6 +84,7 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
   site.inUse.add(name);
   try {
     folder = await createFresh(site, path);
+    await site.workspaces.prepare();
     container = await createJobContainer(site.docker, {
       name,
       image: request.image.id,
@@ -93,17 +96,22 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
       network: request.network,
     });
     await startContainer(container, request.image.name);
-    const exited = container.wait().then(
-      (result: { StatusCode: number }) => result.StatusCode,
-      // The engine went away, or somebody removed the container.
-      () => -1,
-    );
-    return { container, folder, image: request.image, names: [request.folder, name], exited };
+    return watched(site, { container, folder, image: request.image, names: [request.folder, name] });
   } catch (error) {
-    const leftovers = { container, folder, image: request.image, names: [request.folder, name] };
+    const leftovers = { container, folder, image: request.image.id, names: [request.folder, name] };
     site.background.run('removing what a failed start left', () => clear(site, path, leftovers));
     throw error;
   }
+}
+
+/** The place, with its container waited for. */
+export function watched(site: Site, place: Omit<Place, 'exited' | 'watching'>, exit: Exit | null = null): Place {
+  const watching = new AbortController();
+  const exited =
+    exit === null
+      ? untilExit(site.patient, place.container.id, site.patienceMs, watching.signal)
+      : Promise.resolve(exit);
+  return { ...place, exited, watching };
 }
 
 async function createFresh(site: Site, path: string): Promise<JobFolder> {
@@ -111,11 +119,16 @@ async function createFresh(site: Site, path: string): Promise<JobFolder> {
     return await createFolder(path);
   } catch (error) {
     if ((error as { code?: string }).code !== 'EEXIST') throw error;
-    // Left by an earlier process that died in this very attempt.
-    await site.workspaces.unmount(path);
-    await removeTree(path);
+    await clearStale(site, path);
     return createFolder(path);
   }
+}
+
+/** Removes a folder that an earlier process left that died in this very attempt. */
+async function clearStale(site: Site, path: string): Promise<void> {
+  site.background.forget(path);
+  await site.workspaces.unmount(path);
+  await removeTree(path);
 }
 
 /** Gives a place kept ready to a job: its folder gets the job's name. */
@@ -123,30 +136,77 @@ export async function adopt(site: Site, place: Place, name: string): Promise<Pla
   const path = join(site.jobs, name);
   const container = containerName(name);
   site.inUse.add(name).add(container);
-  await rename(place.folder.path, path);
+  await rename(place.folder.path, path).catch(async (error: unknown) => {
+    if (!['EEXIST', 'ENOTEMPTY'].includes((error as { code?: string }).code ?? '')) throw error;
+    await clearStale(site, path);
+    await rename(place.folder.path, path);
+  });
   site.background.run('naming a container', () => place.container.rename({ name: container }));
   return { ...place, folder: place.folder.at(path), names: [...place.names, name, container] };
 }
 
-/** Removes container, mounts and folder. */
-export async function closePlace(site: Site, place: Place): Promise<void> {
-  await clear(site, place.folder.path, place);
+/** A result may be stored only a while after a job has settled; a process that dies before is to find it, milliseconds. */
+const KEEP = 60_000;
+
+/**
+ * Removes container, mounts and folder. Of a job that has begun, what another process needs to tell its end is kept for a
+ * while, so that a result isn't lost that was told and not yet stored.
+ */
+export async function closePlace(site: Site, place: Place, begun = false): Promise<void> {
+  const { container, folder, names } = place;
+  place.watching.abort();
+  await clear(site, folder.path, { container, folder, image: place.image.id, names, keep: begun });
 }
 
-async function clear(
-  site: Site,
-  path: string,
-  left: {
-    readonly container: Docker.Container | null;
-    readonly folder: JobFolder | null;
-    readonly image: Image;
-    readonly names: readonly string[];
-  },
-): Promise<void> {
-  if (left.container) await removeContainer(left.container);
-  await left.folder?.close();
-  await site.workspaces.unmount(path);
+/** Lets go of a job that goes on by itself. */
+export async function leavePlace(place: Place): Promise<void> {
+  place.watching.abort();
+  await place.folder.close();
+}
+
+/** Parts of a job's folder that nobody needs after its end. */
+const HEAVY = ['workspace', 'upper', 'work', 'copy', 'lower'];
+
+export interface Leftovers {
+  readonly container: Docker.Container | null;
+  readonly folder: JobFolder | null;
+  /** Id of an image that is here, for removals as root; null: unknown. */
+  readonly image: string | null;
+  /** Freed in Site.inUse. */
+  readonly names: readonly string[];
+  readonly keep?: boolean;
+}
+
+export async function clear(site: Site, path: string, left: Leftovers): Promise<void> {
+  let names = left.names;
+  try {
+    // A shell that still waits for its job reads the end of the pipe, and ends even if the engine can't remove it now.
+    await left.folder?.close();
+    if (left.container) await removeContainer(left.container);
+    await site.workspaces.unmount(path);
+    if (!left.keep) return await removeFolders(site, left.image, [path]);
+    const own = basename(path);
+    names = names.filter((name) => name !== own);
+    await removeFolders(site, left.image, [...HEAVY.map((part) => join(path, part)), ...(await archivesIn(path))]);
+    site.background.later(path, KEEP, "removing a job's last files", async () => {
+      await removeFolders(site, left.image, [path]);
+      site.inUse.delete(own);
+    });
+  } finally {
+    for (const name of names) site.inUse.delete(name);
+  }
+}
+
+async function archivesIn(path: string): Promise<readonly string[]> {
+  const control = join(path, 'control');
+  const names = (await readdir(control).catch(() => [])).filter((name) =>
+    /^(input-\d{1,3}|artifacts)\.tar$/.test(name),
+  );
+  return names.map((name) => join(control, name));
+}
+
+function removeFolders(site: Site, image: string | null, paths: readonly string[]): Promise<void> {
   const labels = { 'slipway.home': site.home, 'slipway.kind': 'cleanup' };
-  await removeJobFolder(site.docker, left.image.id, path, site.hostPaths.translate(path), labels);
-  for (const name of left.names) site.inUse.delete(name);
+  const { docker, patient } = site;
+  return removeJobFolders({ docker, patient, image, labels }, paths, (path) => site.hostPaths.translate(path));
 }

@@ -45,10 +45,14 @@ export function jobScript(request: ScriptRequest): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** `set -x` must not trace it, a user's function or closed output must not disturb it. */
+/** `set -x` must not trace it, a user's function or closed output must not disturb it. The time is its last word. */
 function mark(nonce: string, words: string): string {
-  return `{ command printf '${markFormat(nonce, words)}' >>${CONTROL}/log || :; } 2>/dev/null`;
+  const print = `command printf '${markFormat(nonce, `${words} %s`)}' "$slipway_up" >>${CONTROL}/log || :`;
+  return `{ ${READ_UPTIME}; ${print}; } 2>/dev/null`;
 }
+
+/** The machine's uptime in seconds, as $slipway_up: no process is started for it, and the server sees the same. */
+const READ_UPTIME = "IFS=' ' command read -r slipway_up slipway_idle </proc/uptime || slipway_up=";
 
 export interface GoRequest {
   readonly nonce: string;
@@ -61,14 +65,15 @@ export interface GoRequest {
 }
 
 /**
- * What is sent through the FIFO. The shell that reads it stays beside the job's own: it unpacks the inputs, runs
- * the script, tells its exit code (also if the script ended by `exec` or was killed) and packs what is asked for.
+ * What is sent through the FIFO. The shell that reads it says that it has begun and stays beside the job's own: it
+ * unpacks the inputs, runs the script, tells its exit code (also if the script ended by `exec` or was killed) and packs what is asked for.
  * Throws UserError if a variable's name can't be one.
  */
 export function goMessage(request: GoRequest): string {
   const shell = request.shell === 'bash' ? 'bash' : '/bin/sh';
   const lines = [
     '{',
+    `printf '${markFormat(request.nonce, 'begun')}'`,
     // Stopping signals every process; this shell goes on to report.
     "trap ':' TERM HUP INT",
     `cd ${WORKSPACE}`,
@@ -80,7 +85,8 @@ export function goMessage(request: GoRequest): string {
     ')',
     'slipway_code=$?',
     ...countOomKills(),
-    `printf '${markFormat(request.nonce, 'done %d %d')}' "$slipway_code" "$slipway_oom"`,
+    `{ ${READ_UPTIME}; } 2>/dev/null`,
+    `printf '${markFormat(request.nonce, 'done %d %d %s')}' "$slipway_code" "$slipway_oom" "$slipway_up"`,
     ...pack(request, 'reports', request.reports, null),
     ...pack(request, 'artifacts', request.artifacts, '[ "$slipway_code" = 0 ]'),
     `printf '${markFormat(request.nonce, 'end')}'`,

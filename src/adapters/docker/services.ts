@@ -35,8 +35,11 @@ export async function createNetwork(site: Site, name: string, labels: Record<str
 }
 
 export async function removeNetwork(site: Site, network: Docker.Network, name: string): Promise<void> {
-  await network.remove();
-  site.inUse.delete(name);
+  try {
+    await network.remove();
+  } finally {
+    site.inUse.delete(name);
+  }
 }
 
 /** Starts a service. `made` is told of the container before it runs, so that it is removed whatever happens. */
@@ -83,8 +86,11 @@ export async function removeServices(
   specs: readonly ServiceSpec[],
   containers: readonly Docker.Container[],
 ): Promise<void> {
-  await Promise.all(containers.map((container) => removeContainer(container)));
-  for (const spec of specs) site.inUse.delete(serviceName(network, spec));
+  try {
+    await Promise.all(containers.map((container) => removeContainer(container)));
+  } finally {
+    for (const spec of specs) site.inUse.delete(serviceName(network, spec));
+  }
 }
 
 function serviceName(network: string, spec: ServiceSpec): string {

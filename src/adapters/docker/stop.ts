@@ -1,56 +1,84 @@
+import type { Ends } from '#src/engine/ports.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 
-/** Why a job must end before its time. The first reason counts. */
+/** Why a job must end before its time, or be left. The first reason to end counts. */
 export interface Stop {
+  /** Aborted by either. */
   readonly signal: AbortSignal;
   readonly outcome: Outcome | null;
+  /** Set when the server ends: what is to be thrown. */
+  readonly left: { readonly reason: unknown } | null;
   end(outcome: Outcome): void;
-  /** The promise's result, unless the job is stopped first: then this throws the signal's reason. */
+  /** Ends the job at its time limit, of which `leftMs` are left. */
+  limit(timeoutMs: number, leftMs: number): void;
+  /** The promise's result, unless the job is stopped or left first: then this throws. */
   race<T>(promise: Promise<T>): Promise<T>;
+  /** As `race` for a job that is being stopped: only leaving it counts. */
+  unlessLeft<T>(promise: Promise<T>): Promise<T>;
   [Symbol.dispose](): void;
 }
 
-/** Joins the caller's signal and the time limit. */
-export function createStop(signal: AbortSignal, timeoutMs: number): Stop {
-  const controller = new AbortController();
+/** Joins the caller's signals and the time limit. */
+export function createStop(ends: Ends): Stop {
+  const stopping = new AbortController();
+  const leaving = new AbortController();
+  const signal = AbortSignal.any([stopping.signal, leaving.signal]);
   let outcome: Outcome | null = null;
+  let left: { readonly reason: unknown } | null = null;
+  let timer: NodeJS.Timeout | null = null;
 
   function end(why: Outcome): void {
-    if (outcome) return;
+    if (outcome || left) return;
     outcome = why;
-    controller.abort(new Error('the job was stopped'));
+    stopping.abort(new Error('the job was stopped'));
   }
-  function onAbort(): void {
-    const { reason } = signal;
+  function onCancel(): void {
+    const { reason } = ends.cancel;
     end({ kind: 'cancelled', reason: reason instanceof Error ? reason.message : String(reason) });
   }
+  function onLeave(): void {
+    left = { reason: ends.leave.reason as unknown };
+    leaving.abort(left.reason);
+  }
 
-  signal.addEventListener('abort', onAbort);
-  const limit = Math.min(timeoutMs, 2 ** 31 - 1);
-  const timer = setTimeout(() => {
-    end({ kind: 'timed_out', reason: `The job was stopped at its time limit of ${duration(timeoutMs)}.` });
-  }, limit);
-  if (signal.aborted) onAbort();
+  ends.cancel.addEventListener('abort', onCancel);
+  ends.leave.addEventListener('abort', onLeave);
+  if (ends.cancel.aborted) onCancel();
+  if (ends.leave.aborted) onLeave();
 
   return {
-    signal: controller.signal,
+    signal,
     get outcome() {
       return outcome;
     },
-    end,
-    race(promise) {
-      return new Promise((resolve, reject) => {
-        const onStop = () => reject(controller.signal.reason as Error);
-        if (controller.signal.aborted) onStop();
-        controller.signal.addEventListener('abort', onStop, { once: true });
-        promise.then(resolve, reject).finally(() => controller.signal.removeEventListener('abort', onStop));
-      });
+    get left() {
+      return left;
     },
+    end,
+    limit(timeoutMs, leftMs) {
+      if (timer) clearTimeout(timer);
+      timer = setTimeout(
+        () => end({ kind: 'timed_out', reason: `The job was stopped at its time limit of ${duration(timeoutMs)}.` }),
+        Math.min(leftMs, 2 ** 31 - 1),
+      );
+    },
+    race: (promise) => unless(signal, promise),
+    unlessLeft: (promise) => unless(leaving.signal, promise),
     [Symbol.dispose]() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      if (timer) clearTimeout(timer);
+      ends.cancel.removeEventListener('abort', onCancel);
+      ends.leave.removeEventListener('abort', onLeave);
     },
   };
+}
+
+function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onStop = () => reject(signal.reason as Error);
+    if (signal.aborted) onStop();
+    signal.addEventListener('abort', onStop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onStop));
+  });
 }
 
 function duration(ms: number): string {

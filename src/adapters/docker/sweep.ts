@@ -1,63 +1,100 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeContainer } from './container.ts';
-import { explain, isMissing } from './errors.ts';
-import { removeTree } from './folder.ts';
-import type { Site } from './place.ts';
+import { type Found, type FoundContainer, findContainers, findNetworks, removeFoundNetwork } from './left.ts';
+import { clear, type Site } from './place.ts';
+import { readState } from './state.ts';
 
-/** Removes what this installation made for jobs that aren't alive. Returns how many things went. */
-export async function sweep(site: Site, alive: ReadonlySet<string>): Promise<number> {
-  const containers = await sweepContainers(site, alive);
-  const [networks, folders] = await Promise.all([sweepNetworks(site, alive), sweepFolders(site, alive)]);
-  return containers + networks + folders;
-}
+/** What nobody claims and has no container may be on its way to one for so long, milliseconds. */
+const STARTING = 5 * 60_000;
+/** No removal of files takes longer, milliseconds. */
+const CLEANING = 10 * 60_000;
 
-/** The job that a container kept ready was given to is told by its name only. */
-export function jobOfName(name: string): string | null {
-  return /^slipway-job-(.+)-\d+-[0-9a-f]{8}$/.exec(name)?.[1] ?? null;
-}
+/**
+ * Removes what this installation made for jobs that aren't running: first everything is listed, then `running` is asked.
+ * What other processes on the same home keep ready for themselves stays. Returns how many things went; what can't be
+ * removed is logged and found again by the next sweep. PlatformError if the engine can't tell what there is.
+ */
+export async function sweep(
+  site: Site,
+  running: (names: readonly string[]) => Promise<ReadonlySet<string>>,
+): Promise<number> {
+  const folders = await findFolders(site);
+  const [containers, networks] = await Promise.all([findContainers(site), findNetworks(site)]);
+  // A container that was kept ready, and whose server died before it was named after its job.
+  const owners = new Map(folders.flatMap(({ container, name }) => (container === null ? [] : [[container, name]])));
+  const ownerOf = (found: Found) => owners.get(found.id) ?? found.owner;
+  const all = [...containers.map(ownerOf), ...networks.map(ownerOf), ...folders.map(({ owner }) => owner)];
+  const names = [...new Set(all.filter((name) => name !== null))];
+  const alive = await running(names);
+  // Read when it is used: jobs start meanwhile.
+  const isUsed = (found: { readonly name: string }, owner: string | null) =>
+    site.inUse.has(found.name) || (owner !== null && (site.inUse.has(owner) || alive.has(owner)));
 
-/** The job that a folder belongs to, or null for one kept ready. */
-export function jobOfFolder(name: string): string | null {
-  return name.startsWith('.') ? null : (/^(.+)-\d+$/.exec(name)?.[1] ?? null);
-}
-
-async function sweepContainers(site: Site, alive: ReadonlySet<string>): Promise<number> {
-  const filters = { label: [`slipway.home=${site.home}`] };
-  const all = await site.docker.listContainers({ all: true, filters }).catch((error: unknown) => {
-    throw explain(error, 'looking for containers that were left behind');
-  });
-  const dead = all.filter((info) => {
-    const name = (info.Names[0] ?? '').replace(/^\//, '');
-    const job = info.Labels['slipway.job'] ?? jobOfName(name);
-    return !site.inUse.has(name) && !(job !== null && alive.has(job));
-  });
-  await Promise.all(dead.map((info) => removeContainer(site.docker.getContainer(info.Id))));
-  return dead.length;
-}
-
-async function sweepNetworks(site: Site, alive: ReadonlySet<string>): Promise<number> {
-  const filters = { label: [`slipway.home=${site.home}`] };
-  const all = await site.docker.listNetworks({ filters });
-  const dead = all.filter((info) => !site.inUse.has(info.Name) && !alive.has(info.Labels?.['slipway.job'] ?? ''));
-  for (const info of dead) {
-    await site.docker
-      .getNetwork(info.Id)
-      .remove()
-      .catch((error: unknown) => {
-        if (!isMissing(error)) throw explain(error, 'removing a network that was left behind');
-      });
+  const now = Date.now();
+  let removed = 0;
+  async function remove(
+    what: string,
+    found: { readonly name: string },
+    owner: string | null,
+    work: () => Promise<void>,
+  ) {
+    if (isUsed(found, owner)) return;
+    try {
+      await work();
+      removed++;
+    } catch (error) {
+      site.logger.warn({ err: error, name: found.name }, `${what} can't be removed; the next sweep tries again`);
+    }
   }
-  return dead.length;
+  const kept = new Set<string>();
+  for (const found of containers) {
+    const owner = ownerOf(found);
+    if (owner === null && !isIdleOver(found, now)) kept.add(found.name.replace('slipway-idle-', '.idle-'));
+    else await remove('A container', found, owner, () => removeContainer(site.docker.getContainer(found.id)));
+  }
+  for (const found of networks) {
+    await remove('A network', found, found.owner, () => removeFoundNetwork(site.docker, found));
+  }
+  for (const found of folders) {
+    if (found.owner === null && (kept.has(found.name) || now - found.changedAt < STARTING)) continue;
+    const path = join(site.jobs, found.name);
+    const left = { container: null, folder: null, image: found.image, names: [] };
+    await remove('A folder', found, found.owner, () => clear(site, path, left));
+  }
+  return removed;
 }
 
-async function sweepFolders(site: Site, alive: ReadonlySet<string>): Promise<number> {
+/** Whether a container that belongs to no job is of no use to any process: one that waits would exit with its server. */
+function isIdleOver({ kind, state, createdAt }: FoundContainer, now: number): boolean {
+  if (state === 'running' || state === 'paused') return kind === 'cleanup' && now - createdAt > CLEANING;
+  return state !== 'created' || now - createdAt > STARTING;
+}
+
+interface FoundFolder {
+  readonly name: string;
+  /** Its own name, unless it is kept ready. */
+  readonly owner: string | null;
+  readonly changedAt: number;
+  /** Ids of the container that runs its job and of its image, if it was told to begin. */
+  readonly container: string | null;
+  readonly image: string | null;
+}
+
+async function findFolders(site: Site): Promise<readonly FoundFolder[]> {
   const names = await readdir(site.jobs);
-  const dead = names.filter((name) => !site.inUse.has(name) && !alive.has(jobOfFolder(name) ?? ''));
-  for (const name of dead) {
-    const path = join(site.jobs, name);
-    await site.workspaces.unmount(path);
-    await removeTree(path);
-  }
-  return dead.length;
+  return Promise.all(
+    names.map(async (name) => {
+      const path = join(site.jobs, name);
+      const [state, changedAt] = await Promise.all([
+        readState(path).catch(() => null),
+        stat(path).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => 0,
+        ),
+      ]);
+      const owner = name.startsWith('.') ? null : name;
+      return { name, owner, changedAt, container: state?.container ?? null, image: state?.image.id ?? null };
+    }),
+  );
 }

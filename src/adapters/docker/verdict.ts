@@ -6,36 +6,44 @@ import type { JobOutput } from './output.ts';
 
 /** How a container ended that didn't tell the end of its job. */
 export interface LastState {
-  readonly exitCode: number;
+  /** Null if nobody knows. */
+  readonly exitCode: number | null;
   readonly oomKilled: boolean;
   /** It was removed by somebody else. */
   readonly gone: boolean;
+  /** The engine went away while the container ran. */
+  readonly restarted: boolean;
+  /** The engine went away and didn't come back. */
+  readonly unreachable: boolean;
 }
+
+type Told = Pick<JobOutput['state'], 'step' | 'done' | 'inputsFailed' | 'unpacked'>;
 
 /**
  * The outcome of a job that wasn't stopped. `last` is null if the job told its end, which is the rule.
- * Throws PlatformError if the container was taken away.
+ * Throws PlatformError if somebody else ended the container.
  */
 export function judge(
-  request: Pick<JobRequest, 'steps' | 'shell'>,
-  state: JobOutput['state'],
+  request: Pick<JobRequest, 'steps' | 'shell' | 'artifacts' | 'reports'>,
+  state: Told,
   last: LastState | null,
   limits: JobLimits,
 ): Outcome {
-  if (last?.gone || last?.exitCode === -1) {
-    throw new PlatformError(
-      "The job's container was removed or Docker was restarted while the job ran. Re-run the job.",
-    );
-  }
+  const packing = request.artifacts.length + request.reports.length > 0;
+  // A job that told its exit code and had nothing to pack, or failed, has told all that counts.
+  const settled = state.inputsFailed || (state.done !== null && (state.done.code !== 0 || !packing));
+  if (last !== null && !settled) refuse(last);
   if (state.inputsFailed) {
     return {
       kind: 'failure',
       reason: "The artifacts of the jobs that it needs couldn't be unpacked; the log says why.",
     };
   }
-  const code = state.done?.code ?? last?.exitCode ?? 0;
-  const outOfMemory = (state.done?.oomKills ?? 0) > 0 || last?.oomKilled === true;
-  if (code === 0 && state.done) return packed(state);
+  // Packing was broken off: the archive may be torn.
+  const torn = last !== null && !settled;
+  const code = (torn ? null : state.done?.code) ?? last?.exitCode ?? 0;
+  const outOfMemory = (state.done?.oomKills ?? 0) > 0 || (last?.oomKilled === true && code !== 0);
+  if (code === 0) return packed(state);
   const where = state.step === null ? 'The job' : `Step "${request.steps[state.step]?.name ?? state.step + 1}"`;
   if (outOfMemory) {
     const limit = `${Math.round((limits.memory / 1024 ** 3) * 100) / 100} GiB`;
@@ -51,7 +59,36 @@ export function judge(
   return { kind: 'failure', reason: `${where} ${exited(code)}${early}.` };
 }
 
-function packed(state: JobOutput['state']): Outcome {
+/** Signals by which the kernel ends a program for what itself did. */
+const OWN_FAULTS = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'SIGSYS'] as const;
+
+/**
+ * Throws PlatformError for an end that can't be the job's doing. The kernel protects the container's first process from
+ * the job's signals, so one ended it from outside, unless memory ran out or the image's shell crashed.
+ */
+function refuse(last: LastState): void {
+  if (last.unreachable) {
+    throw ended("The Docker engine went away while the job ran, and can't be reached since. See that it is well.");
+  }
+  if (last.restarted) throw ended('The Docker engine restarted while the job ran, and ended it.');
+  if (last.gone || last.exitCode === null) {
+    throw ended("The job's container is gone: somebody removed it while the job ran.");
+  }
+  const { exitCode } = last;
+  const fault = OWN_FAULTS.some((signal) => constants.signals[signal] + 128 === exitCode);
+  const memory = last.oomKilled && exitCode === 137;
+  if (exitCode > 128 && !fault && !memory) {
+    throw ended(
+      `The job's container was ended from outside while the job ran (exit code ${exitCode}): somebody stopped it, or the Docker engine was restarted.`,
+    );
+  }
+  // The shell went its way to the end, and couldn't say so.
+  if (exitCode === 0) throw ended("The end of the job's log couldn't be written. Is the server's disk full?");
+}
+
+const ended = (message: string) => new PlatformError(message, { retry: 'once' });
+
+function packed(state: Told): Outcome {
   if (!state.unpacked.has('artifacts')) return success;
   return { kind: 'failure', reason: "The artifacts couldn't be packed; the end of the log says why." };
 }

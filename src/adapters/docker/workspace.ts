@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chown, lstat, mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
+import { chown, lstat, mkdir, readdir, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
+import { bindShared, detach, isSame, mountPointsUnder, readMounts, sharedAt, unbind } from './mounts.ts';
 
 const run = promisify(execFile);
 
@@ -15,6 +16,8 @@ export interface Workspaces {
   readonly mounts: boolean;
   /** The path under which a container must be given a workspace, so that it sees what is mounted later. */
   seen(path: string): string;
+  /** To be called once a job's folder is there and before its container is made. */
+  prepare(): Promise<void>;
   /** A container has seen what was mounted: it needn't be asked again. */
   readonly proven: boolean;
   prove(): void;
@@ -26,6 +29,7 @@ export interface Workspaces {
   copy(jobFolder: string, tree: string, owner: { readonly uid: number; readonly gid: number } | null): Promise<void>;
   /** Removes what is mounted under a job's folder. */
   unmount(jobFolder: string): Promise<void>;
+  /** Takes back the view of the jobs' folder if no job is left in it, of this process or another. */
   close(): Promise<void>;
 }
 
@@ -49,6 +53,10 @@ export async function openWorkspaces(jobs: string, mounts: string, mayMount: boo
 
   return {
     seen,
+    async prepare() {
+      // Another process on the same home may have ended, and taken the view with it.
+      if (bound && !(await isSame(jobs, mounts))) await bindShared(jobs, mounts);
+    },
     get mounts() {
       return works;
     },
@@ -81,27 +89,9 @@ export async function openWorkspaces(jobs: string, mounts: string, mayMount: boo
     copy: copyTree,
     unmount,
     async close() {
-      if (bound) await detach(mounts);
+      if (bound) await unbind(jobs, mounts);
     },
   };
-}
-
-async function bindShared(from: string, to: string): Promise<boolean> {
-  try {
-    await mkdir(to, { recursive: true, mode: 0o700 });
-    // Left by a process that was killed.
-    while ((await readMounts()).some((mount) => mount.point === to)) await run('umount', ['-l', '--', to]);
-    await run('mount', ['--bind', '--', from, to]);
-    await run('mount', ['--make-shared', '--', to]);
-    return true;
-  } catch {
-    await detach(to);
-    return false;
-  }
-}
-
-async function detach(point: string): Promise<void> {
-  await run('umount', ['-l', '--', point]).catch(() => {});
 }
 
 async function chownLike(path: string, model: string): Promise<void> {
@@ -149,49 +139,4 @@ async function copyTree(
 function messageOf(error: unknown): string {
   const { stderr, message } = error as { stderr?: unknown; message?: unknown };
   return typeof stderr === 'string' && stderr.trim() !== '' ? stderr.trim() : String(message);
-}
-
-/** A line of /proc/self/mountinfo, reduced. See proc(5). */
-export interface Mount {
-  readonly point: string;
-  readonly shared: boolean;
-}
-
-export function parseMountInfo(text: string): readonly Mount[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const fields = line.split(' ');
-      const dash = fields.indexOf('-');
-      return {
-        point: (fields[4] ?? '').replace(/\\(\d{3})/g, (_, octal: string) =>
-          String.fromCharCode(Number.parseInt(octal, 8)),
-        ),
-        shared: fields.slice(6, dash === -1 ? 6 : dash).some((field) => field.startsWith('shared:')),
-      };
-    });
-}
-
-/** Whether what is mounted in this folder is seen by other mount namespaces that receive from it. */
-export function sharedAt(mounts: readonly Mount[], folder: string): boolean {
-  let best: Mount | null = null;
-  for (const mount of mounts) {
-    const inside = mount.point === '/' || folder === mount.point || folder.startsWith(`${mount.point}/`);
-    if (inside && mount.point.length >= (best?.point.length ?? 0)) best = mount;
-  }
-  return best?.shared ?? false;
-}
-
-async function readMounts(): Promise<readonly Mount[]> {
-  return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
-}
-
-/** Innermost first. */
-async function mountPointsUnder(folder: string): Promise<readonly string[]> {
-  const mounts = await readMounts();
-  return mounts
-    .map((mount) => mount.point)
-    .filter((point) => point.startsWith(`${folder}/`))
-    .toReversed();
 }

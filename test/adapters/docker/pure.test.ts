@@ -5,8 +5,8 @@ import { fileQuery } from '#src/adapters/docker/globs.ts';
 import { candidateIds, toHostPath } from '#src/adapters/docker/host.ts';
 import { goMessage } from '#src/adapters/docker/script.ts';
 import { listensOn } from '#src/adapters/docker/services.ts';
-import { jobOfFolder, jobOfName } from '#src/adapters/docker/sweep.ts';
-import { parseMountInfo, sharedAt } from '#src/adapters/docker/workspace.ts';
+import { ownerOf } from '#src/adapters/docker/labels.ts';
+import { parseMountInfo, sharedAt } from '#src/adapters/docker/mounts.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 
 describe('fileQuery', () => {
@@ -74,14 +74,11 @@ describe('mounts', () => {
 
 describe('names', () => {
   it.each([
-    ['slipway-job-01ABC-x-2-0a1b2c3d', '01ABC-x'],
-    ['slipway-idle-0a1b2c3d', null],
-    ['somebody-else', null],
-  ])('container %s belongs to %s', (name, job) => expect(jobOfName(name)).toBe(job));
-  it.each([
-    ['01ABC-x-2', '01ABC-x'],
-    ['.idle-00', null],
-  ])('folder %s belongs to %s', (name, job) => expect(jobOfFolder(name)).toBe(job));
+    ['slipway-job-01ABC-x-2-0a1b2c3d', {}, '01ABC-x-2'],
+    ['slipway-net-any', { 'slipway.job': '01ABC-x', 'slipway.attempt': '3' }, '01ABC-x-3'],
+    ['slipway-idle-0a1b2c3d', { 'slipway.kind': 'idle' }, null],
+    ['somebody-else', {}, null],
+  ])('%s with %j belongs to %s', (name, labels, owner) => expect(ownerOf(labels, name)).toBe(owner));
 });
 
 describe('explain', () => {
