@@ -41,7 +41,7 @@ export function openHome(path: string, { shared = false, patienceMs = 5_000 }: H
   const locks: DatabaseSync[] = [];
   held.add(locks);
   const close = () => {
-    for (const lock of locks.splice(0).reverse()) lock.close();
+    for (const lock of locks.splice(0).toReversed()) lock.close();
     held.delete(locks);
   };
   try {

@@ -110,13 +110,16 @@ function sqliteWriter(db: Database, sqlite: Sqlite): Writer {
 function postgresWriter(db: Database): Writer {
   const add = inBatches(batchLimit, async (take: () => readonly Delivery[]) => {
     const items = take();
-    const rows = await db
-      .insertInto('deliveries')
-      .values(items.map((d) => ({ guid: d.guid, event: d.event, body: d.body, received_at: d.receivedAt })))
-      .onConflict((conflict) => conflict.column('guid').doNothing())
-      .returning('guid')
-      .execute();
-    const added = new Set(rows.map((row) => row.guid));
+    const added = new Set<string>();
+    for (const part of bySize(items)) {
+      const rows = await db
+        .insertInto('deliveries')
+        .values(part.map((d) => ({ guid: d.guid, event: d.event, body: d.body, received_at: d.receivedAt })))
+        .onConflict((conflict) => conflict.column('guid').doNothing())
+        .returning('guid')
+        .execute();
+      for (const row of rows) added.add(row.guid);
+    }
     // Of several with the same GUID the first was added.
     return items.map((d) => added.delete(d.guid));
   });
@@ -130,4 +133,24 @@ function postgresWriter(db: Database): Writer {
     return items.map(() => {});
   });
   return { add, finish: (guid, result, at) => finish({ guid, result, at }) };
+}
+
+/** PostgreSQL takes a statement of up to 1 GB; far less is gentle to the memory of both. */
+const bytesAtOnce = 32 * 1024 * 1024;
+
+/** In their order, cut where the bodies become too much for one statement. */
+function bySize(all: readonly Delivery[]): Delivery[][] {
+  const parts: Delivery[][] = [];
+  let room = 0;
+  for (const delivery of all) {
+    room -= delivery.body.length;
+    const part = parts.at(-1);
+    if (part !== undefined && room >= 0) {
+      part.push(delivery);
+    } else {
+      parts.push([delivery]);
+      room = bytesAtOnce - delivery.body.length;
+    }
+  }
+  return parts;
 }

@@ -87,6 +87,17 @@ for (const each of databases) {
         await store.close();
       });
 
+      it('keeps large deliveries that come at once', async () => {
+        const store = await openStore({ ...place, clock });
+        const body = Buffer.alloc(20 * 1024 * 1024, 'x');
+        const guids = ['a', 'b', 'a', 'c'];
+        const added = guids.map((guid) => store.deliveries.add({ guid, event: 'push', body, receivedAt: 1 }));
+        expect(await Promise.all(added)).toEqual([true, true, false, true]);
+        const pending = await store.deliveries.pending(5);
+        expect(pending.map((one) => [one.guid, one.body.length])).toEqual(['a', 'b', 'c'].map((g) => [g, body.length]));
+        await store.close();
+      });
+
       it('tells listeners of the topic at once, each word once, also when one of them fails', async () => {
         const store = await openStore({ ...place, clock });
         const heard: string[] = [];
