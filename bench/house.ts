@@ -70,11 +70,18 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
     policy: { refusePush: () => null, refuseRollout: () => null },
     clock,
     log: silent,
-    limits: { jobs: options.jobs, worker: 'bench', secrets: ['a-secret-of-the-operator', 'another one of them'] },
+    limits: {
+      jobs: options.jobs,
+      worker: 'bench',
+      secrets: ['a-secret-of-the-operator', 'another one of them'],
+      cancelSuperseded: true,
+      repeatsItself: false,
+    },
+    shortage: async () => null,
     runUrl: (run) => `https://slipway.example/runs/${run.id}`,
   });
   stack.defer(() => engine.stop());
-  await engine.start();
+  await engine.start({ alone: true });
   const label = `slipway.home=${await readFile(join(home, 'installation'), 'utf8')}`;
   const owned = stack.move();
 

@@ -2,6 +2,7 @@ import { checkout } from './checkout.ts';
 import { deliveries } from './deliveries.ts';
 import { jobs } from './jobs.ts';
 import { met, type Row, table } from './measure.ts';
+import { reliability } from './reliability.ts';
 import { server } from './server.ts';
 
 /** Measures everything, or what is named: `npm run bench -- deliveries`. Exits with 1 if a target is missed. */
@@ -10,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   deliveries: () => deliveries(9),
   server: () => server(7),
   checkout: () => checkout(5),
+  reliability: () => reliability(200),
 };
 
 const names = process.argv.slice(2);

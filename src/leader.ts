@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { DockerParts } from './adapters/docker/index.ts';
 import { openCatchUp } from './adapters/github/catch-up.ts';
 import { openDispatcher } from './adapters/github/dispatch.ts';
 import type { GitHub } from './adapters/github/github.ts';

@@ -5,20 +5,20 @@ import type { AddressInfo } from 'node:net';
 import { type Logger, pino } from 'pino';
 import { openDockerParts } from './adapters/docker/index.ts';
 import { deliveryRoute } from './adapters/github/deliveries.ts';
-import { openDispatcher } from './adapters/github/dispatch.ts';
 import { createForge } from './adapters/github/forge.ts';
 import { openGitHub } from './adapters/github/github.ts';
-import { createReporter } from './adapters/github/reporter.ts';
 import { createSetup } from './adapters/github/setup.ts';
 import { openGitSource } from './adapters/git/source.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
-import { openLogs } from './adapters/logs/logs.ts';
+import { type FileLogs, openLogs } from './adapters/logs/logs.ts';
 import { openStore } from './adapters/store/store.ts';
 import { createEngine } from './engine/engine.ts';
-import { excerpt } from './engine/excerpt.ts';
-import type { Clock, Logs, Reporter } from './engine/ports.ts';
+import { createMembership } from './engine/membership.ts';
+import type { Clock, Executor } from './engine/ports.ts';
+import { createSpace, type Space } from './engine/space.ts';
 import type { Store } from './engine/store.ts';
 import { type Home, openHome } from './home.ts';
+import { createLeadership, openLeader } from './leader.ts';
 import { PlatformError, UserError } from './model/outcome.ts';
 import { checkKubeconfigs, type Operator, readOperator } from './operator.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
@@ -198,6 +198,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     baseUrl,
     operatorToken: settings.SLIPWAY_TOKEN,
     checks: { database: () => store.ping(), docker: () => docker.executor.ping(), github: () => github.ping() },
+    cancel: (runId) => engine.cancel(runId, { reason: 'Cancelled by the operator on the run\'s page.', by: 'person' }),
     setup: null,
     version: version(),
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),
@@ -252,6 +253,7 @@ function setupListener(common: Common, open: (credentials: AppCredentials) => Pr
       database: () => store.ping(),
       github: () => Promise.reject(new Error('No GitHub App is registered yet; the set-up page does that.')),
     },
+    cancel: async () => {},
     setup: {
       token,
       flow: {

@@ -12,16 +12,16 @@ import { type Completion, trackJob } from './track.ts';
  */
 export async function runImage(parts: Parts, run: Run, work: ImageWork, assignment: Assignment): Promise<Completion> {
   const { job, ends } = assignment;
-  const signal = AbortSignal.any([ends.cancel, ends.leave]);
   const { repository, trigger } = run;
   if (work.tags.length > 0 && work.build.image !== null) {
     const refusal = parts.policy.refusePush(repository, work.build.image);
     if (refusal !== null) return { outcome: { kind: 'failure', reason: refusal } };
   }
-  const tree = parts.source.tree(repository, { sha: trigger.sha, ref: trigger.ref }, signal);
-  tree.catch(() => {});
   const steps = ['build', ...work.tags.map((tag) => `push ${tag}`)];
   const track = await trackJob(parts, job, steps, () => {}, assignment.lost);
+  const signal = AbortSignal.any([ends.cancel, ends.leave, track.failed]);
+  const tree = parts.source.tree(repository, { sha: trigger.sha, ref: trigger.ref }, signal);
+  tree.catch(() => {});
   try {
     await track.anew();
     if (assignment.inherited) track.say('Slipway: the server was restarted; the image is built again.');

@@ -13,16 +13,18 @@ import { type Completion, type Track, trackJob } from './track.ts';
  * Runs a script job in a container, or goes on with one that an earlier process began, and reads remarks and test
  * results out of what it leaves.
  */
-export async function runScript(parts: Parts, run: Run, work: ScriptWork, assignment: Assignment): Promise<Completion> {
-  const { job } = assignment;
+export async function runScript(parts: Parts, run: Run, work: ScriptWork, given: Assignment): Promise<Completion> {
+  const { job } = given;
   const annotator = createAnnotator(work.workdir === null ? {} : { workdir: work.workdir });
   const track = await trackJob(
     parts,
     job,
     work.steps.map((step) => step.name),
     (bytes) => annotator.push(bytes),
-    assignment.lost,
+    given.lost,
   );
+  const cancel = AbortSignal.any([given.ends.cancel, track.failed]);
+  const assignment: Assignment = { ...given, ends: { ...given.ends, cancel } };
   try {
     const result =
       (assignment.inherited ? await attach(parts, run, work, assignment, track) : null) ??

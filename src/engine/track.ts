@@ -20,7 +20,9 @@ export interface Track {
   anew(): Promise<void>;
   /** A line of Slipway's own in the job's log; what others wrote may be part of it, so it is masked. */
   say(line: string): void;
-  /** Writes what is left; no listener call may follow. */
+  /** Aborted when the log can't be written: the job had better stop; `close` then throws why. */
+  readonly failed: AbortSignal;
+  /** Writes what is left; no listener call may follow. Throws PlatformError if the log isn't whole. */
   close(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function trackJob(
 
   storing.ask();
   return {
+    failed: writer.failed,
     listener: {
       begin: () => writer.offset,
       rewind: (begun) => writer.cut(begun),

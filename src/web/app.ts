@@ -26,6 +26,8 @@ export interface WebParts {
   readonly operatorToken: string | null;
   /** What /readyz asks. */
   readonly checks: Checks;
+  /** Carries out what the operator asks for on a run's page. */
+  readonly cancel: (runId: string) => Promise<void>;
   /** As long as no App is registered: the flow, and the one-time token that the log shows. */
   readonly setup: { readonly flow: Setup; readonly token: string } | null;
   readonly version: string;
@@ -101,7 +103,8 @@ export function webApp(parts: WebParts): Express {
     response.set('Cache-Control', 'no-cache').type('image/svg+xml').send(badgeSvg(state));
   });
 
-  app.use(runRoutes(parts, links, assets));
+  const isOperator = (request: express.Request) => operator.isSignedIn(request);
+  app.use(runRoutes({ ...parts, isOperator }, links, assets));
   if (setup) app.use(setupRoutes(setup, assets, form));
 
   app.use(async (_request, response) => {

@@ -1,7 +1,7 @@
 import type { Trigger } from '#src/model/event.ts';
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Job, Run } from '#src/model/run.ts';
+import type { Attempt, Job, Run } from '#src/model/run.ts';
 
 /** `850 ms`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
 export function formatDuration(ms: number): string {
@@ -47,8 +47,18 @@ const states = {
   completed: { look: 'still', text: 'completed' },
 } as const;
 
-export function reasonFor(thing: Pick<Run | Job, 'outcome'>): string {
-  return thing.outcome ? reasonOf(thing.outcome) : '';
+/** Why it ended as it did, or what it waits for. */
+export function reasonFor(thing: Pick<Run | Job, 'outcome' | 'state' | 'note' | 'cancel'>): string {
+  if (thing.outcome) return reasonOf(thing.outcome);
+  return thing.state === 'completed' ? '' : (thing.cancel?.reason ?? thing.note ?? '');
+}
+
+/** An attempt that was followed by another, as a line: `Attempt 1: platform error. It ran again: ...`. */
+export function formatAttempt(attempt: Attempt): string {
+  const { outcome } = attempt;
+  const how = outcome ? outcomes[outcome.kind].text : 'given up';
+  const reason = outcome ? reasonOf(outcome) : '';
+  return `Attempt ${attempt.attempt}: ${how}${reason && `, ${reason}`}${/[.!?]$/.test(reason) ? '' : '.'} Ran again: ${attempt.why}.`;
 }
 
 /** What started the run: `push to main`, `pull request #7`. */

@@ -1,6 +1,6 @@
 import { html, raw } from 'hono/html';
 import type { Job, Run, Step } from '#src/model/run.ts';
-import { formatDuration, reasonFor, type Status, statusOf } from './format.ts';
+import { formatAttempt, formatDuration, reasonFor, type Status, statusOf } from './format.ts';
 import { type Html, pill, took } from './layout.ts';
 import { type Line, type Section, sectionOf, type Tail } from './log-lines.ts';
 import { provenance } from './page-parts.ts';
@@ -13,6 +13,7 @@ export function jobHead(run: Run, job: Job, links: Links, now: number): Html {
 <h1>${job.plan.key}</h1>
 <p class="state">${pill(statusOf(job))} ${took(job.startedAt, job.finishedAt, now)} ${reason && html`<span class="reason">${reason}</span>`}</p>
 ${job.progress && job.progress !== reason && html`<p class="progress">${job.progress}</p>`}
+${job.earlier.length > 0 && html`<ul class="remarks">${job.earlier.map((each) => html`<li class="note">${formatAttempt(each)}</li>`)}</ul>`}
 ${provenance(run)}
 ${tests(job)}
 ${annotations(job)}`;

@@ -29,6 +29,12 @@ ${
 ${run.pipelineFile && html`<p class="foot">The pipeline is described in <code>${run.pipelineFile}</code>.</p>`}`;
 }
 
+/** For the operator, beside the part that changes. */
+export function cancelForm(run: RunView['run'], action: string): Html | null {
+  if (run.state === 'completed' || run.cancel !== null) return null;
+  return html`<form method="post" action="${action}" class="cancel"><button class="button">Cancel this run</button></form>`;
+}
+
 function noJobs(state: RunView['run']['state']): string {
   return state === 'completed' ? 'This run has no jobs.' : 'The jobs are being worked out.';
 }
@@ -46,6 +52,7 @@ function card(job: Job, links: Links, now: number): Html {
   return html`<li class="card ${status.look}"><a href="${links.job(job.runId, job.id)}">${job.plan.key}</a>
 <span class="state">${pill(status)} ${took(job.startedAt, job.finishedAt, now)}</span>
 ${detail && html`<span class="reason">${detail}</span>`}
+${job.earlier.length > 0 && html`<span class="needs">attempt ${job.attempt}: ${job.earlier.at(-1)?.why ?? ''}</span>`}
 ${job.plan.needs.length > 0 && html`<span class="needs">after ${job.plan.needs.join(', ')}</span>`}</li>`;
 }
 

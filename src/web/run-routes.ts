@@ -12,10 +12,13 @@ import { streamJob } from './job-stream.ts';
 import { type Html, page } from './layout.ts';
 import { readTail } from './log-lines.ts';
 import { sendHtml } from './respond.ts';
-import { runBody } from './run-page.ts';
+import { cancelForm, runBody } from './run-page.ts';
 import type { Links, Signer } from './signer.ts';
 
 interface RunRouteParts {
+  /** True for the operator, who may cancel. */
+  readonly isOperator: (request: Request) => boolean;
+  readonly cancel: (runId: string) => Promise<void>;
   readonly store: Store;
   readonly logs: Logs;
   readonly changes: Changes;
@@ -29,7 +32,7 @@ const readAtOnce = 256 * 1024;
 
 /** /runs/...: pages, streams and logs of runs, for whoever has their signed link. */
 export function runRoutes(
-  { store, logs, changes, signer, clock }: RunRouteParts,
+  { store, logs, changes, signer, clock, isOperator, cancel }: RunRouteParts,
   links: Links,
   assets: Assets,
 ): Router {
@@ -56,8 +59,16 @@ export function runRoutes(
     if (!view) return next();
     const events = `/runs/${view.run.id}/events?s=${signer.sign(view.run.id)}`;
     const live = view.run.state === 'completed' ? '' : raw(`data-events="${events}"`);
-    const content = html`<article id="live" ${live}>${await body(view)}</article>${live && liveNotice}`;
+    const form = isOperator(request) ? cancelForm(view.run, links.cancel(view.run.id)) : null;
+    const content = html`<article id="live" ${live}>${await body(view)}</article>${form}${live && liveNotice}`;
     await sendHtml(response, page(assets, { title: titleOf(view.run), body: content }));
+  });
+
+  // The cookie is never sent along from another site's form.
+  router.post('/runs/:id/cancel', async (request, response, next) => {
+    if (!isOperator(request)) return next();
+    await cancel(request.params.id);
+    response.redirect(303, links.run(request.params.id));
   });
 
   router.get('/runs/:id/events', async (request, response, next) => {
@@ -92,15 +103,17 @@ export function runRoutes(
     const newest = log.attempt === job.attempt;
     const over = job.state === 'completed' || !newest;
     const tail = await readTail(logs, log, shownBytes, over);
+    const gone = over && hasRun(job, log.attempt) && tail.next === 0 && !(await logs.exists(log));
     const steps = newest ? stepsOf(job) : [];
     const events = `/runs/${run.id}/jobs/${job.id}/events?s=${signer.sign(run.id)}&from=${tail.next}`;
     const whole = links.log(run.id, job.id, log.attempt);
     const content = html`<article class="job" ${over ? '' : raw(`data-events="${events}" data-offset="${tail.next}"`)} data-lines="${tail.firstNumber + tail.lines.length - 1}">
 <header class="headline" id="live">${jobHead(run, job, links, clock.now())}</header>
 <section class="logs" aria-label="Log">
-<p class="tools"><a href="${whole}" download>Download the log</a>${attempts(run, job, log.attempt)}
+<p class="tools">${!gone && html`<a href="${whole}" download>Download the log</a>`}${attempts(run, job, log.attempt)}
 ${over ? '' : html`<label class="follow" hidden><input type="checkbox" id="follow" checked> Follow</label>`}</p>
 ${tail.omitted > 0 && html`<p class="note">The first ${tail.firstNumber - 1} lines are left out here; <a href="${whole}">the whole log</a> has them.</p>`}
+${gone && html`<p class="note">This log is no longer kept: the oldest logs are removed when all together take up too much disk.</p>`}
 ${logView(job, steps, tail)}
 </section></article>${!over && liveNotice}`;
     await sendHtml(response, page(assets, { title: `${job.plan.key} · ${titleOf(run)}`, body: content }));
@@ -127,6 +140,11 @@ ${logView(job, steps, tail)}
   router.get('/runs/:id/jobs/:jobId/log', async (request, response, next) => {
     const found = await find(request);
     if (!found) return next();
+    // An empty file would say that the job printed nothing.
+    if (found.job.state !== 'running' && !(await logs.exists(found.log))) {
+      response.status(404).type('text/plain').send('There is no such log, or it is no longer kept.\n');
+      return;
+    }
     const name = `${found.job.plan.key}-${found.log.attempt}`.replace(/[^\w.-]+/g, '-');
     response.type('text/plain').attachment(`${name}.log`).set('Cache-Control', 'no-store');
     await sendLog(response, logs, found.log);
@@ -154,6 +172,11 @@ ${logView(job, steps, tail)}
   }
 
   return router;
+}
+
+/** A job that never began has no log. */
+function hasRun(job: Job, attempt: number): boolean {
+  return attempt < job.attempt || job.startedAt !== null;
 }
 
 const liveNotice = html`<noscript><p class="note">Load the page again to see what has come since.</p></noscript>`;

@@ -34,6 +34,8 @@ export function sameText(expected: string, given: string): boolean {
 
 export interface Links {
   run(runId: string): string;
+  /** Takes a POST of the operator's. */
+  cancel(runId: string): string;
   job(runId: string, jobId: string): string;
   /** The whole log as a file; without `attempt` the newest. */
   log(runId: string, jobId: string, attempt?: number): string;
@@ -45,6 +47,7 @@ export function createLinks(baseUrl: string, signer: Signer): Links {
   const signed = (path: string, runId: string) => `${baseUrl}${path}?s=${signer.sign(runId)}`;
   return {
     run: (runId) => signed(`/runs/${runId}`, runId),
+    cancel: (runId) => signed(`/runs/${runId}/cancel`, runId),
     job: (runId, jobId) => signed(`/runs/${runId}/jobs/${jobId}`, runId),
     log: (runId, jobId, attempt) =>
       `${signed(`/runs/${runId}/jobs/${jobId}/log`, runId)}${attempt === undefined ? '' : `&attempt=${attempt}`}`,

@@ -47,7 +47,8 @@ export async function mistakes(
   try {
     const pending = await store.deliveries.pending(10);
     for (const { guid, event } of pending) found.push(`delivery ${guid} (${event}) was never handled`);
-    for (const commit of expected) found.push(...(await inStore(store, where.home, commit)), ...onGitHub(github, commit));
+    for (const commit of expected)
+      found.push(...(await inStore(store, where.home, commit)), ...onGitHub(github, commit));
   } finally {
     await store.close();
   }
@@ -91,7 +92,9 @@ function onGitHub(github: GitHub, expected: Expected): readonly string[] {
     const checks = all.filter((check) => check.name === key);
     const told = checks.map((check) => `${check.status} ${check.conclusion}`);
     if (told.length !== 1 || told[0] !== `completed ${conclusion}`) {
-      found.push(`${expected.repository} ${expected.sha.slice(0, 7)} ${key}: GitHub shows ${told.join(', ') || 'nothing'}`);
+      found.push(
+        `${expected.repository} ${expected.sha.slice(0, 7)} ${key}: GitHub shows ${told.join(', ') || 'nothing'}`,
+      );
     }
   }
   return found;

@@ -188,11 +188,23 @@ async function clear(home: string): Promise<void> {
   if (id === null) return;
   const filters = { label: [`slipway.home=${id}`] };
   for (const { Id } of await docker.listContainers({ all: true, filters })) {
-    await docker.getContainer(Id).remove({ force: true, v: true }).catch(() => {});
+    await docker
+      .getContainer(Id)
+      .remove({ force: true, v: true })
+      .catch(() => {});
   }
-  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove().catch(() => {});
-  const { stdout } = await run('findmnt', ['--list', '--noheadings', '--output', 'TARGET']).catch(() => ({ stdout: '' }));
-  for (const point of stdout.split('\n').filter((line) => line.startsWith(`${home}/`)).toReversed()) {
+  for (const { Id } of await docker.listNetworks({ filters }))
+    await docker
+      .getNetwork(Id)
+      .remove()
+      .catch(() => {});
+  const { stdout } = await run('findmnt', ['--list', '--noheadings', '--output', 'TARGET']).catch(() => ({
+    stdout: '',
+  }));
+  for (const point of stdout
+    .split('\n')
+    .filter((line) => line.startsWith(`${home}/`))
+    .toReversed()) {
     await run('umount', ['-l', '--', point]).catch(() => {});
   }
 }
