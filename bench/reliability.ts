@@ -43,7 +43,7 @@ export async function reliability(rounds: number): Promise<readonly Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-bench-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const postgres = stack.use(await startPostgres());
-  const url = await postgres.database();
+  const url = await postgres.createDatabase();
   return [
     await pickUp('SQLite', await openStore({ path: join(folder, 'idle.db'), clock }), folder, rounds),
     await pickUp('PostgreSQL', await openStore({ url, clock }), folder, rounds),
@@ -65,7 +65,12 @@ async function pickUp(name: string, store: Store, folder: string, rounds: number
     await engine.start({ alone: true });
     const samples: number[] = [];
     for (let i = 0; i < rounds; i += 1) {
-      const { run } = await store.runs.create({ repository, trigger: push(`a${i}`), pullRequest: null, at: clock.now() });
+      const { run } = await store.runs.create({
+        repository,
+        trigger: push(`a${i}`),
+        pullRequest: null,
+        at: clock.now(),
+      });
       await store.runs.plan(run.id, planOf());
       const view = await store.runs.view(run.id);
       const started = new Promise<void>((resolve) => (begun = resolve));
@@ -137,7 +142,12 @@ async function recovery(folder: string): Promise<Row> {
   const path = join(folder, 'recovery.db');
   const before = await openStore({ path, clock });
   for (let i = 0; i < unfinished; i += 1) {
-    const { run } = await before.runs.create({ repository, trigger: push(`f${i}`), pullRequest: null, at: clock.now() });
+    const { run } = await before.runs.create({
+      repository,
+      trigger: push(`f${i}`),
+      pullRequest: null,
+      at: clock.now(),
+    });
     await before.runs.plan(run.id, planOf());
     const view = await before.runs.view(run.id);
     await before.runs.queue(view?.jobs[0]?.id ?? '', clock.now());
@@ -237,7 +247,8 @@ const source: Source = {
   resolve: async () => null,
   message: async () => 'Bench',
   list: async () => ['slipway.yml'],
-  read: async (_repository, _commit, paths) => new Map(paths.map((name) => [name, name === 'slipway.yml' ? file : null])),
+  read: async (_repository, _commit, paths) =>
+    new Map(paths.map((name) => [name, name === 'slipway.yml' ? file : null])),
   tree: async () => ({ path: '/nowhere', [Symbol.asyncDispose]: async () => {} }),
 };
 

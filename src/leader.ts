@@ -1,10 +1,9 @@
 import type { Logger } from 'pino';
-import type { DockerParts } from './adapters/docker/index.ts';
 import { openCatchUp } from './adapters/github/catch-up.ts';
 import { openDispatcher } from './adapters/github/dispatch.ts';
 import type { GitHub } from './adapters/github/github.ts';
 import { createReporter } from './adapters/github/reporter.ts';
-import { createCleaner } from './engine/cleaner.ts';
+import type { Cleaner } from './engine/cleaner.ts';
 import type { Engine } from './engine/engine.ts';
 import { excerpt } from './engine/excerpt.ts';
 import type { Clock, Logs, Source } from './engine/ports.ts';
@@ -21,7 +20,7 @@ export interface LeaderParts {
   readonly store: Store;
   readonly logs: Logs;
   readonly engine: Engine;
-  readonly docker: DockerParts;
+  readonly cleaner: Cleaner;
   readonly links: Links;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -55,6 +54,7 @@ export async function openLeader(parts: LeaderParts): Promise<Leader> {
     store: store.deliveries,
     intake: engine.intake,
     resolve: (repository, ref) => source.resolve(repository, ref, AbortSignal.timeout(60_000)),
+    onInstallation: () => void catchUp.look(),
     logger: logger.child({ part: 'deliveries' }),
   });
   const catchUp = openCatchUp({

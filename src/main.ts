@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Logger, pino } from 'pino';
+import { keptArchives } from './adapters/docker/archives.ts';
 import { openDockerParts } from './adapters/docker/index.ts';
 import { deliveryRoute } from './adapters/github/deliveries.ts';
 import { createForge } from './adapters/github/forge.ts';
@@ -10,11 +11,12 @@ import { openGitHub } from './adapters/github/github.ts';
 import { createSetup } from './adapters/github/setup.ts';
 import { openGitSource } from './adapters/git/source.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
-import { type FileLogs, openLogs } from './adapters/logs/logs.ts';
+import { openLogs } from './adapters/logs/logs.ts';
 import { openStore } from './adapters/store/store.ts';
 import { createEngine } from './engine/engine.ts';
 import { createMembership } from './engine/membership.ts';
-import type { Clock, Executor } from './engine/ports.ts';
+import { createCleaner } from './engine/cleaner.ts';
+import type { Clock, Executor, Logs } from './engine/ports.ts';
 import { createSpace, type Space } from './engine/space.ts';
 import type { Store } from './engine/store.ts';
 import { type Home, openHome } from './home.ts';
@@ -111,7 +113,7 @@ interface Common {
   readonly clock: Clock;
   readonly store: Store;
   readonly space: Space;
-  readonly logs: FileLogs;
+  readonly logs: Logs;
   /** Where people reach the server. */
   readonly baseUrl: string;
   readonly hooks: Partial<Hooks>;
@@ -173,8 +175,28 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     shortage: () => common.space.shortage(),
     runUrl: (run) => links.run(run.id),
   });
+  const cleaner = createCleaner({
+    store,
+    logs,
+    archives: keptArchives(home.path),
+    sources: source,
+    images: docker.images,
+    sweep: engine.sweep,
+    rules: {
+      runs: settings.SLIPWAY_KEEP_RUNS,
+      runsMs: settings.SLIPWAY_KEEP_DAYS,
+      logBytes: settings.SLIPWAY_KEEP_LOGS,
+      artifactBytes: settings.SLIPWAY_KEEP_ARTIFACTS,
+      artifactsMs: settings.SLIPWAY_KEEP_ARTIFACTS_DAYS,
+      sourceBytes: settings.SLIPWAY_KEEP_SOURCES,
+      sourcesMs: settings.SLIPWAY_KEEP_SOURCES_DAYS,
+      imagesMs: settings.SLIPWAY_KEEP_IMAGES_DAYS,
+    },
+    clock,
+    log: logger.child({ part: 'cleaning' }),
+  });
   const leadership = createLeadership(
-    () => openLeader({ settings, github, source, store, logs, docker, engine, links, clock, logger }),
+    () => openLeader({ settings, github, source, store, logs, engine, cleaner, links, clock, logger }),
     logger,
   );
   const membership = createMembership({
@@ -198,7 +220,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     baseUrl,
     operatorToken: settings.SLIPWAY_TOKEN,
     checks: { database: () => store.ping(), docker: () => docker.executor.ping(), github: () => github.ping() },
-    cancel: (runId) => engine.cancel(runId, { reason: 'Cancelled by the operator on the run\'s page.', by: 'person' }),
+    cancel: (runId) => engine.cancel(runId, { reason: "Cancelled by the operator on the run's page.", by: 'person' }),
     setup: null,
     version: version(),
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),

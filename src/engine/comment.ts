@@ -1,55 +1,90 @@
+import { cancelledBy } from '#src/model/cancel.ts';
 import { helpText, parseCommand } from '#src/model/command.ts';
 import type { CommentEvent, DeployTrigger } from '#src/model/event.ts';
 import { fullName } from '#src/model/repository.ts';
+import { cancelRun } from './cancel.ts';
 import { environmentsOf } from './load-plan.ts';
 import type { Parts } from './parts.ts';
-import type { PullRequest } from './ports.ts';
+import type { PullRequest, Role } from './ports.ts';
+
+type Wake = (runId: string) => Promise<void>;
 
 /** Carries out the command in a comment, if there is one, and answers by a reaction (and a comment where words are needed). */
-export async function comment(
-  parts: Parts,
-  event: CommentEvent,
-  wake: (runId: string) => Promise<void>,
-): Promise<string> {
+export async function comment(parts: Parts, event: CommentEvent, wake: Wake): Promise<string> {
   const command = parseCommand(event.body);
   if (command === null) return 'The comment holds no command.';
+  switch (command.kind) {
+    case 'help':
+      await parts.forge.comment(event.repository, event.number, helpText(), keyOf(event));
+      await parts.forge.react(event.repository, event.commentId, '+1');
+      return 'Listed the commands.';
+    case 'malformed':
+      return await refuse(parts, event, command.message, 'confused');
+    case 'cancel':
+      return await cancel(parts, event, wake);
+    case 'deploy':
+      return await deploy(parts, event, command.environment, wake);
+  }
+}
+
+async function deploy(parts: Parts, event: CommentEvent, environment: string, wake: Wake): Promise<string> {
   const { forge } = parts;
-  if (command.kind === 'help') {
-    await forge.comment(event.repository, event.number, helpText());
-    await forge.react(event.repository, event.commentId, '+1');
-    return 'Listed the commands.';
-  }
-  if (command.kind === 'malformed') return await refuse(parts, event, command.message, 'confused');
-  const role = await forge.role(event.repository, event.actor);
-  if (role !== 'write' && role !== 'maintain' && role !== 'admin') {
-    const reason = `@${event.actor} may not deploy: that needs write permission on ${fullName(event.repository)}, and GitHub reports "${role}".`;
-    await audit(parts, event, command.environment, 'refused', reason);
+  const action = 'deploy command';
+  const refused = async (reason: string): Promise<string> => {
+    await audit(parts, event, { action, subject: environment, decision: 'refused', reason });
     return await refuse(parts, event, reason, '-1');
-  }
+  };
+  const role = await forge.role(event.repository, event.actor);
+  if (!mayWrite(role)) return await refused(lacksRight(event, 'deploy', role));
   const pull = await forge.pullRequest(event.repository, event.number);
-  const refusal =
-    (await refusePull(parts, event, pull)) ?? (await refuseEnvironment(parts, event, command.environment));
-  if (refusal !== null) {
-    await audit(parts, event, command.environment, 'refused', refusal);
-    return await refuse(parts, event, refusal, '-1');
-  }
+  const refusal = (await refusePull(parts, event, pull)) ?? (await refuseEnvironment(parts, event, environment));
+  if (refusal !== null) return await refused(refusal);
   const { run, created } = await parts.store.runs.create({
     repository: event.repository,
-    trigger: deployTrigger(event, pull, command.environment),
+    trigger: deployTrigger(event, pull, environment),
     pullRequest: event.number,
     at: parts.clock.now(),
   });
-  if (created)
-    await audit(
-      parts,
-      event,
-      command.environment,
-      'allowed',
-      `Asked for in #${event.number}; GitHub reports "${role}".`,
-    );
+  const reason = `Asked for in #${event.number}; GitHub reports "${role}".`;
+  if (created) await audit(parts, event, { action, subject: environment, decision: 'allowed', reason });
   await forge.react(event.repository, event.commentId, 'rocket');
   void wake(run.id);
-  return `Run ${run.id} deploys to ${command.environment}.`;
+  return `Run ${run.id} deploys to ${environment}.`;
+}
+
+/** Ends what runs for the pull request, deployments too: a person asks, and a rollout goes back. */
+async function cancel(parts: Parts, event: CommentEvent, wake: Wake): Promise<string> {
+  const { forge, store } = parts;
+  const action = 'cancel command';
+  const subject = `#${event.number}`;
+  const role = await forge.role(event.repository, event.actor);
+  if (!mayWrite(role)) {
+    const reason = lacksRight(event, 'cancel', role);
+    await audit(parts, event, { action, subject, decision: 'refused', reason });
+    return await refuse(parts, event, reason, '-1');
+  }
+  // What was pushed after the comment was written isn't what was meant.
+  const runs = (await store.runs.unfinishedOfPullRequest(event.repository.id, event.number)).filter(
+    (run) => run.createdAt <= event.at + 1_000,
+  );
+  if (runs.length === 0) return await refuse(parts, event, 'Nothing runs for this pull request.', 'confused');
+  for (const run of runs) await cancelRun(parts, run.id, cancelledBy(event.actor), wake);
+  await audit(parts, event, { action, subject, decision: 'allowed', reason: `GitHub reports "${role}".` });
+  await forge.react(event.repository, event.commentId, '+1');
+  return `Cancelled ${runs.map((run) => run.id).join(', ')}.`;
+}
+
+function mayWrite(role: Role): boolean {
+  return role === 'write' || role === 'maintain' || role === 'admin';
+}
+
+function lacksRight(event: CommentEvent, what: string, role: Role): string {
+  return `@${event.actor} may not ${what}: that needs write permission on ${fullName(event.repository)}, and GitHub reports "${role}".`;
+}
+
+/** What is answered to a comment is found again by this, so that it isn't said twice. */
+function keyOf(event: CommentEvent): string {
+  return `comment ${event.commentId}`;
 }
 
 function deployTrigger(event: CommentEvent, pull: PullRequest, environment: string): DeployTrigger {
@@ -94,24 +129,24 @@ async function refuseEnvironment(parts: Parts, event: CommentEvent, environment:
 
 async function refuse(parts: Parts, event: CommentEvent, reason: string, reaction: '-1' | 'confused'): Promise<string> {
   await parts.forge.react(event.repository, event.commentId, reaction);
-  await parts.forge.comment(event.repository, event.number, reason);
+  await parts.forge.comment(event.repository, event.number, reason, keyOf(event));
   return `Refused: ${reason}`;
 }
 
 async function audit(
   parts: Parts,
   event: CommentEvent,
-  environment: string,
-  decision: 'allowed' | 'refused',
-  reason: string,
+  record: {
+    readonly action: string;
+    readonly subject: string;
+    readonly decision: 'allowed' | 'refused';
+    readonly reason: string;
+  },
 ): Promise<void> {
   await parts.store.audit.append({
+    ...record,
     at: parts.clock.now(),
     actor: event.actor,
-    action: 'deploy command',
     repository: fullName(event.repository),
-    subject: environment,
-    decision,
-    reason,
   });
 }

@@ -1,5 +1,6 @@
 import type { Event } from '#src/model/event.ts';
 import type { Cancellation, Job } from '#src/model/run.ts';
+import { cancelRun } from './cancel.ts';
 import { createGate, sleep } from './gate.ts';
 import { createIntake } from './intake.ts';
 import type { Parts } from './parts.ts';
@@ -163,8 +164,7 @@ export function createEngine(parts: Parts): Engine {
     },
 
     async cancel(runId, cancellation) {
-      await runs.cancel(runId, cancellation);
-      parts.store.signals.send('run', runId);
+      await cancelRun(parts, runId, cancellation, wake);
       await workers.heed(runId);
       await wake(runId);
     },

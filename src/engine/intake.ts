@@ -1,15 +1,18 @@
-import type { Event, PushTrigger, Trigger } from '#src/model/event.ts';
+import { type Ending, endedByClosing, superseded } from '#src/model/cancel.ts';
+import type { Event, PullRequestClosed, PushTrigger, Trigger } from '#src/model/event.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
+import type { Run } from '#src/model/run.ts';
 import { comment } from './comment.ts';
 import { expectJobs } from './expect.ts';
 import type { Parts } from './parts.ts';
-import { pressed, rerun } from './rerun.ts';
+import { cancelRun } from './cancel.ts';
+import { pressed, rerun, restart } from './rerun.ts';
 
 /**
  * Makes of an event what is to be done and stores it. Resolves with a sentence on what came of it; throws only
  * when it must be tried again.
  */
-export function createIntake(parts: Parts, wake: (runId: string) => Promise<void>): (event: Event) => Promise<string> {
+export function createIntake(parts: Parts, wake: Wake): (event: Event) => Promise<string> {
   return async (event) => {
     switch (event.kind) {
       case 'trigger':
@@ -21,7 +24,7 @@ export function createIntake(parts: Parts, wake: (runId: string) => Promise<void
       case 'button':
         return await pressed(parts, event, wake);
       case 'pull_request_closed':
-        return `Pull request #${event.number} was closed.`;
+        return await closed(parts, event, wake);
       case 'installation':
         return `Installation ${event.installationId} of ${event.account}: ${event.change}.`;
       case 'ignored':
@@ -30,13 +33,10 @@ export function createIntake(parts: Parts, wake: (runId: string) => Promise<void
   };
 }
 
+type Wake = (runId: string) => Promise<void>;
+
 /** One head commit of a branch makes one run, whether its push or its pull request arrives first. */
-async function trigger(
-  parts: Parts,
-  repository: Repository,
-  given: Trigger,
-  wake: (runId: string) => Promise<void>,
-): Promise<string> {
+async function trigger(parts: Parts, repository: Repository, given: Trigger, wake: Wake): Promise<string> {
   const wanted = given.kind === 'push' ? await asPullRequest(parts, repository, given) : given;
   const pullRequest = wanted.kind === 'pull_request' || wanted.kind === 'deploy' ? wanted.number : null;
   const { run, created } = await parts.store.runs.create({
@@ -47,6 +47,10 @@ async function trigger(
   });
   if (!created && pullRequest !== null && run.pullRequest === null) {
     await parts.store.runs.setPullRequest(run.id, pullRequest);
+  }
+  const again = !created && (await comesAgain(parts, run, wanted, wake));
+  if (parts.limits.cancelSuperseded && pullRequest !== null && wanted.kind !== 'deploy') {
+    await endSuperseded(parts, { ...run, pullRequest }, wake);
   }
   if (created) {
     parts.log.info(
@@ -60,7 +64,45 @@ async function trigger(
       parts.log.warn({ err: error, run: run.id }, 'could not look up what a run will begin with');
     });
   }
+  if (again) return `Run ${run.id} starts over: its commit is the head again.`;
   return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;
+}
+
+/** A commit whose run was cancelled because a newer one came, and that is pushed again: somebody went back to it. */
+async function comesAgain(parts: Parts, run: Run, wanted: Trigger, wake: Wake): Promise<boolean> {
+  const later = (wanted.at ?? 0) > (run.trigger.at ?? 0);
+  if (!later || run.state !== 'completed' || run.cancel?.by !== 'slipway') return false;
+  const view = await parts.store.runs.view(run.id);
+  const ended = (view?.jobs ?? []).filter((job) => job.outcome?.kind === 'cancelled');
+  if (ended.length === 0) return false;
+  await restart(parts, run.id, ended, 'its commit is the head again', wake);
+  return true;
+}
+
+async function endSuperseded(parts: Parts, arrived: Run, wake: Wake): Promise<void> {
+  const { trigger, repository, pullRequest } = arrived;
+  if (pullRequest === null) return;
+  const branch = trigger.kind === 'pull_request' && !trigger.fork ? trigger.branch : null;
+  const [unfinished, newest] = await Promise.all([
+    parts.store.runs.unfinishedOfPullRequest(repository.id, pullRequest),
+    // Of a late delivery the newer commit's run may be over already.
+    branch === null ? [] : parts.store.runs.list({ repository: fullName(repository), branch, limit: 10 }),
+  ]);
+  const others = new Map([...newest, ...unfinished].map((run) => [run.id, run]));
+  await end(parts, superseded([...others.values()], arrived), wake);
+}
+
+/** What still runs for a pull request that was closed is pointless, but for what somebody asked for. */
+async function closed(parts: Parts, event: PullRequestClosed, wake: Wake): Promise<string> {
+  const runs = await parts.store.runs.unfinishedOfPullRequest(event.repository.id, event.number);
+  const ended = endedByClosing(runs, event);
+  await end(parts, ended, wake);
+  const count = ended.length === 1 ? 'a run was' : `${ended.length} runs were`;
+  return `Pull request #${event.number} was closed${ended.length > 0 ? `; ${count} cancelled` : ''}.`;
+}
+
+async function end(parts: Parts, endings: readonly Ending[], wake: Wake): Promise<void> {
+  for (const { runId, cancellation } of endings) await cancelRun(parts, runId, cancellation, wake);
 }
 
 /** A push to a branch with an open pull request is that pull request's: which event comes first must not matter. */
@@ -81,5 +123,6 @@ async function asPullRequest(parts: Parts, repository: Repository, push: PushTri
     branch: push.branch,
     base: open.base,
     fork: false,
+    ...(push.at === undefined ? {} : { at: push.at }),
   };
 }

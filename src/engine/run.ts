@@ -83,7 +83,9 @@ async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven>
   const { run } = given;
   const at = parts.clock.now();
   let { jobs } = given;
-  const dropped = jobs.filter((job) => (job.state === 'waiting' || job.state === 'queued') && (run.cancel ?? job.cancel));
+  const dropped = jobs.filter(
+    (job) => (job.state === 'waiting' || job.state === 'queued') && (run.cancel ?? job.cancel),
+  );
   for (const job of dropped) {
     const reason = (run.cancel ?? job.cancel)?.reason ?? '';
     await runs.drop(job.id, { kind: 'cancelled', reason }, at);

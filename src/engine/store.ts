@@ -71,7 +71,7 @@ export interface RunStore {
   job(id: string): Promise<Job | null>;
   /** Ids of runs that aren't completed, oldest first. */
   unfinished(): Promise<readonly string[]>;
-  /** Unfinished runs of the pull request that aren't deploy runs, oldest first. */
+  /** Unfinished runs of the pull request, deploy runs too, oldest first. */
   unfinishedOfPullRequest(repositoryId: number, number: number): Promise<readonly Run[]>;
   /** True if there is any run of this commit with this runKey. */
   exists(repositoryId: number, sha: string, runKey: string): Promise<boolean>;

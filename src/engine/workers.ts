@@ -1,5 +1,6 @@
 import type { Job, Run } from '#src/model/run.ts';
-import { retryOf } from '#src/model/retry.ts';
+import { mayCancel } from '#src/model/cancel.ts';
+import { retryOf, withTries } from '#src/model/retry.ts';
 import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
 import { type Gate, sleep } from './gate.ts';
 import type { Assignment, Parts } from './parts.ts';
@@ -138,7 +139,8 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
       parts.store.signals.send('jobs', '');
       return again;
     }
-    const stored = await runs.complete(owned, { ...completion, at });
+    const outcome = withTries(job, completion.outcome);
+    const stored = await runs.complete(owned, { ...completion, outcome, at });
     if (stored) parts.log.info(log, 'job completed');
     return stored;
   }
@@ -176,7 +178,7 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     const view = await runs.view(runId);
     for (const { job, cancel } of mine) {
       const asked = view?.jobs.find((other) => other.id === job.id)?.cancel ?? view?.run.cancel ?? null;
-      if (asked === null || (asked.by !== 'person' && job.plan.work.kind === 'deploy')) continue;
+      if (asked === null || !mayCancel({ ...job, state: 'running' }, asked)) continue;
       cancel.abort(new Error(asked.reason));
     }
   }

@@ -79,6 +79,7 @@ it('splits bytes into lines wherever they are cut', () => {
 
 describe('localPlan', () => {
   const plan: Plan = {
+    concurrency: null,
     jobs: [
       planned('lint'),
       planned('test (node 22)', { needs: ['lint'] }),

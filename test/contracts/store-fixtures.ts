@@ -1,4 +1,4 @@
-import type { Store } from '#src/engine/store.ts';
+import type { Owned, Store } from '#src/engine/store.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { plannedOf } from '#test/model/samples.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
@@ -63,4 +63,9 @@ export async function plannedRun(store: Store, trigger: Trigger, jobs: readonly 
   await store.runs.plan(run.id, { jobs, diagnostics: [], concurrency: null, pipelineFile: 'slipway.yml', at });
   const view = await store.runs.view(run.id);
   return { id: run.id, jobs: (view?.jobs ?? []).map((job) => job.id) };
+}
+
+/** A job in its first attempt, claimed by `worker`. */
+export function owned(jobId: string): Owned {
+  return { jobId, attempt: 1, worker: 'worker' };
 }

@@ -15,7 +15,6 @@ async function aLease(watch: { at: number }, ...servers: { look(): Promise<void>
   for (const server of servers) await server.look();
 }
 
-
 function memory(): WorkerStore & { failing: boolean } {
   const rows = new Map<string, Worker>();
   let leader: string | null = null;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import type { Step } from '#src/model/run.ts';
-import { planned, plannedRun, push } from '#test/contracts/store-fixtures.ts';
+import { planned, plannedRun, push, owned } from '#test/contracts/store-fixtures.ts';
 import { seedHistory, seedPullRequest } from '#test/web/demo-data.ts';
 import { openSite, operatorToken, type Site } from '#test/web/site.ts';
 
@@ -28,7 +28,7 @@ async function startJob(site: Site) {
   const { id, jobs } = await plannedRun(site.store, push('a'.repeat(40)), [planned('test')]);
   const jobId = jobs[0] ?? '';
   await site.store.runs.queue(jobId, Date.now());
-  await site.store.runs.claim('w', ['script'], Date.now());
+  await site.store.runs.claim('worker', ['script'], Date.now());
   const writer = await site.logs.open({ jobId, attempt: 1 });
   const step = (change: Partial<Step>): Step => ({
     index: 0,
@@ -41,7 +41,7 @@ async function startJob(site: Site) {
     logEnd: null,
     ...change,
   });
-  await site.store.runs.progress(jobId, { steps: [step({})] });
+  await site.store.runs.progress(owned(jobId), { steps: [step({})] });
   return { runId: id, jobId, writer, step };
 }
 
@@ -79,8 +79,8 @@ it('shows a log live, and loses and repeats nothing when the connection drops', 
   await writing;
   await writer.close();
   const end = { state: 'completed', exitCode: 1, finishedAt: Date.now(), logEnd: writer.offset } as const;
-  await site.store.runs.progress(jobId, { steps: [step(end)] });
-  await site.store.runs.complete(jobId, { outcome: { kind: 'failure', reason: 'exit code 1' }, at: Date.now() });
+  await site.store.runs.progress(owned(jobId), { steps: [step(end)] });
+  await site.store.runs.complete(owned(jobId), { outcome: { kind: 'failure', reason: 'exit code 1' }, at: Date.now() });
   site.changes.notify(runId);
 
   await page.locator('#live .pill', { hasText: 'failed' }).waitFor();
@@ -118,7 +118,7 @@ it('shows how a run goes on, without loading the page again', async () => {
   await page.goto(site.links.run(runId));
   expect(await page.locator('.card .pill').textContent()).toBe('running');
   await writer.close();
-  await site.store.runs.complete(jobId, { outcome: { kind: 'success' }, at: Date.now() });
+  await site.store.runs.complete(owned(jobId), { outcome: { kind: 'success' }, at: Date.now() });
   await site.store.runs.finish(runId, { kind: 'success' }, [], Date.now());
   site.changes.notify(runId);
   await page.locator('.card .pill', { hasText: 'passed' }).waitFor();

@@ -271,7 +271,7 @@ it('cancels what still runs, with the reason', async () => {
   const playing = s.play(trigger(push('a1')));
   await started.promise;
   const [run] = await s.store.runs.list({ limit: 1 });
-  await s.engine.cancel(run?.id ?? '', 'Ada cancelled it.');
+  await s.engine.cancel(run?.id ?? '', { reason: 'Ada cancelled it.', by: 'person' });
   const view = await playing;
   expect(view.run.outcome?.kind).toBe('cancelled');
   expect(outcomes(view)['lint']).toBe('cancelled: Ada cancelled it.');

@@ -1,6 +1,6 @@
 import type { PlannedJob } from '#src/model/plan.ts';
 import type { Job, Step } from '#src/model/run.ts';
-import { planned, repositoryNamed } from '#test/contracts/store-fixtures.ts';
+import { planned, repositoryNamed, owned } from '#test/contracts/store-fixtures.ts';
 import type { Site } from './site.ts';
 
 /** Runs that look like real ones. Times count back from now. */
@@ -54,6 +54,7 @@ export async function seedPullRequest(site: Site): Promise<{ runId: string; jobs
         at: { file: 'slipway.yml', line: 14, column: 12 },
       },
     ],
+    concurrency: null,
     pipelineFile: 'slipway.yml',
     at: now - 94_000,
   });
@@ -64,7 +65,7 @@ export async function seedPullRequest(site: Site): Promise<{ runId: string; jobs
   await failTests(site, jobs['test (node 22)']?.id ?? '', now);
   await startTests(site, jobs['test (node 24)']?.id ?? '', now);
   const skipped = { kind: 'skipped', reason: 'Only pushes to main are deployed to staging.' } as const;
-  await runs.complete(jobs['deploy staging']?.id ?? '', { outcome: skipped, at: now });
+  await runs.drop(jobs['deploy staging']?.id ?? '', skipped, now);
   return { runId: run.id, jobs };
 }
 
@@ -75,7 +76,7 @@ async function finishLint(site: Site, jobId: string, now: number): Promise<void>
     `${esc}[32m✓${esc}[0m no problems in 88 files\n`,
   ];
   await writeJob(site, jobId, parts, now - 90_000, 9_000, [0, 0]);
-  await site.store.runs.complete(jobId, { outcome: { kind: 'success' }, at: now - 72_000 });
+  await site.store.runs.complete(owned(jobId), { outcome: { kind: 'success' }, at: now - 72_000 });
 }
 
 async function failTests(site: Site, jobId: string, now: number): Promise<void> {
@@ -86,7 +87,7 @@ async function failTests(site: Site, jobId: string, now: number): Promise<void> 
     testLog,
   ];
   await writeJob(site, jobId, parts, now - 90_000, 12_000, [0, 0, 1]);
-  await site.store.runs.complete(jobId, {
+  await site.store.runs.complete(owned(jobId), {
     outcome: { kind: 'failure', reason: 'Step 3 (npm test) failed with exit code 1.' },
     annotations: [
       {
@@ -142,7 +143,7 @@ async function writeJob(
       logEnd: exitCode === null ? null : offset,
     };
   });
-  await runs.progress(jobId, { steps: list });
+  await runs.progress(owned(jobId), { steps: list });
   await writer.close();
 }
 
@@ -197,7 +198,7 @@ export async function seedHistory(site: Site): Promise<void> {
       pullRequest: null,
       at,
     });
-    await runs.plan(run.id, { jobs: [], diagnostics: [], pipelineFile: 'slipway.yml', at });
+    await runs.plan(run.id, { jobs: [], diagnostics: [], concurrency: null, pipelineFile: 'slipway.yml', at });
     await runs.finish(run.id, outcomes[i] ?? outcomes[0], [], at + 75_000);
   }
 }

@@ -13,6 +13,9 @@ function logsOf(bytes: Buffer): Logs {
     read: async (_log, from, to) => bytes.subarray(from, to),
     size: async () => bytes.length,
     async *follow() {},
+    exists: async () => true,
+    remove: async () => {},
+    async *all() {},
   };
 }
 

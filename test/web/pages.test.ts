@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { plannedRun, planned, push } from '#test/contracts/store-fixtures.ts';
+import { plannedRun, planned, push, owned } from '#test/contracts/store-fixtures.ts';
 import { seedHistory, seedPullRequest } from './demo-data.ts';
 import { openSite, operatorToken, type Site } from './site.ts';
 
@@ -46,6 +46,7 @@ describe('a run', () => {
       description: '1 of 3 pods is ready.',
       changes: [{ workload: 'deployment shop/api', before: null, after: 'ghcr.io/acme/shop@sha256:12' }],
       createdAt: 1000,
+      patchedAt: null,
       updatedAt: 1000,
     });
     const { text } = await page(site.links.run(id));
@@ -105,7 +106,7 @@ describe('a job', () => {
     const lines = Array.from({ length: 200_000 }, (_, i) => `line ${i + 1} of a long log\n`);
     for (const line of lines) writer.write(Buffer.from(line));
     await writer.close();
-    await site.store.runs.complete(jobId, { outcome: { kind: 'success' }, at: 2000 });
+    await site.store.runs.complete(owned(jobId), { outcome: { kind: 'success' }, at: 2000 });
     const { text } = await page(site.links.job(id, jobId));
     expect(text.length).toBeLessThan(2_000_000);
     expect(text).toContain('id="L200000"');
@@ -117,7 +118,7 @@ describe('a job', () => {
   it('keeps the logs of earlier attempts', async () => {
     const { runId, jobs } = await seedPullRequest(site);
     const jobId = jobs['lint']?.id ?? '';
-    await site.store.runs.restart(runId, [jobId], Date.now());
+    await site.store.runs.restart(runId, [jobId], '@ada re-ran it', Date.now());
     expect((await page(site.links.job(runId, jobId))).text).not.toContain('no problems');
     expect((await page(`${site.links.job(runId, jobId)}&attempt=1`)).text).toContain('no problems in 88 files');
     expect((await page(`${site.links.job(runId, jobId)}&attempt=3`)).status).toBe(404);

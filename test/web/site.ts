@@ -43,6 +43,7 @@ export async function openSite(overrides: Partial<WebParts> = {}): Promise<Site>
     baseUrl: '',
     operatorToken,
     checks: {},
+    cancel: async () => {},
     setup: null,
     version: '0.1.0',
     onError: (error) => errors.push(error),

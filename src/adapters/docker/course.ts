@@ -7,6 +7,7 @@ import type { CredentialsOf } from './build/registry-name.ts';
 import { kill, terminateAll } from './container.ts';
 import { engineFailure } from './errors.ts';
 import { type Exit, patiently, within } from './exit.ts';
+import type { ImageUses } from './images.ts';
 import { followFile, type LogFollower } from './log.ts';
 import type { JobOutput } from './output.ts';
 import type { Place, Site } from './place.ts';
@@ -25,6 +26,7 @@ export interface JobContext {
   readonly pool: Pool;
   readonly archives: Archives;
   readonly credentialsOf: CredentialsOf;
+  readonly uses: ImageUses;
   /** Bytes of log after which a job is stopped. */
   readonly logLimit: number;
   readonly clock: Clock;

@@ -15,7 +15,7 @@ import type { JobContext } from './course.ts';
 import { explain } from './errors.ts';
 import { patiently } from './exit.ts';
 import { detectHostPaths } from './host.ts';
-import { inspect } from './images.ts';
+import { type ImageUses, inspect } from './images.ts';
 import { runJob } from './job.ts';
 import type { Logger, Site } from './place.ts';
 import { createBackground } from './background.ts';
@@ -47,6 +47,8 @@ export interface DockerExecutorOptions {
   readonly patienceMs?: number;
   /** The operator's credentials by registry. */
   readonly credentialsOf: CredentialsOf;
+  /** Told which images were pulled and used; nobody by default. */
+  readonly uses?: ImageUses;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -138,6 +140,7 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
     pool: createPool(site, options.warm ?? 2),
     archives: await openArchives(join(home, 'artifacts'), options.artifactLimit ?? 1024 ** 3),
     credentialsOf,
+    uses: options.uses ?? { pulled() {}, used() {} },
     logLimit: options.logLimit ?? 64 * 1024 * 1024,
     clock,
   };

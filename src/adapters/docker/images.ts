@@ -20,9 +20,16 @@ export interface PullContext {
   /** The same engine without a deadline: the signal ends a pull. */
   readonly patient: Docker;
   readonly credentialsOf: CredentialsOf;
+  /** Told which images were pulled and used, so that old ones can go. */
+  readonly uses: ImageUses;
   /** Progress for people, a line a call. */
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
+}
+
+export interface ImageUses {
+  pulled(name: string): void;
+  used(name: string): void;
 }
 
 /**
@@ -31,8 +38,12 @@ export interface PullContext {
  */
 export async function ensureImage(name: string, context: PullContext): Promise<Image> {
   const known = await inspect(context.docker, name);
-  if (known) return known;
+  if (known) {
+    context.uses.used(name);
+    return known;
+  }
   await pull(name, context);
+  context.uses.pulled(name);
   const pulled = await inspect(context.docker, name);
   if (pulled) return pulled;
   throw new PlatformError(`Docker pulled the image ${name}, but doesn't have it afterwards. Is the disk full?`);

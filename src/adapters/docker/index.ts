@@ -1,10 +1,12 @@
-import type { Clock, ImageBuilder } from '#src/engine/ports.ts';
+import { join } from 'node:path';
+import type { Cache, Clock, ImageBuilder } from '#src/engine/ports.ts';
 import { openImageBuilder } from './build/index.ts';
 import type { CredentialsOf } from './build/registry-name.ts';
 import { connectDocker } from './connection.ts';
 import type { JobLimits } from './container.ts';
 import { type DockerExecutor, openDockerExecutor } from './executor.ts';
 import type { Logger } from './place.ts';
+import { openPulledImages } from './pulled.ts';
 
 export interface DockerSettings {
   /** `unix:///path` or `tcp://host:port`. */
@@ -23,10 +25,17 @@ export interface DockerSettings {
 export function openDockerParts(settings: DockerSettings): {
   readonly executor: DockerExecutor;
   readonly builder: ImageBuilder;
+  /** The images that were pulled for jobs, and what builds left. */
+  readonly images: Cache;
 } {
   const { dockerHost, home, limits, warm, credentials, logger, clock } = settings;
   const docker = connectDocker(dockerHost);
-  const executor = openDockerExecutor({ docker, home, limits, warm, credentialsOf: credentials, logger, clock });
+  const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: clock.now });
+  const uses = {
+    pulled: (name: string) => void pulled.then((images) => images.pulled(name)),
+    used: (name: string) => void pulled.then((images) => images.used(name)),
+  };
+  const executor = openDockerExecutor({ docker, home, limits, warm, credentialsOf: credentials, uses, logger, clock });
   const builder = openImageBuilder({ docker, credentialsOf: credentials, openArchive: executor.openArchive });
-  return { executor, builder };
+  return { executor, builder, images: { clean: async (keep) => (await pulled).clean(keep) } };
 }

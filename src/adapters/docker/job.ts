@@ -68,6 +68,7 @@ async function attempt(
     docker: site.docker,
     patient: site.patient,
     credentialsOf: request.trusted ? context.credentialsOf : () => null,
+    uses: context.uses,
     say: output.say,
     signal: stop.signal,
   };

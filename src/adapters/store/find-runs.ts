@@ -30,7 +30,6 @@ export function findRuns(db: Database): Pick<RunStore, Finds> {
         .where('repository_id', '=', repositoryId)
         .where('pull_request', '=', number)
         .where('state', '<>', 'completed')
-        .where('kind', '<>', 'deploy')
         .orderBy('id')
         .execute();
       return rows.map(toRun);
