@@ -8,6 +8,7 @@ import { openDockerParts } from './adapters/docker/index.ts';
 import { deliveryRoute } from './adapters/github/deliveries.ts';
 import { createForge } from './adapters/github/forge.ts';
 import { openGitHub } from './adapters/github/github.ts';
+import { untell } from './adapters/github/tell-run.ts';
 import { createSetup } from './adapters/github/setup.ts';
 import { openGitSource } from './adapters/git/source.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
@@ -179,6 +180,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     store,
     logs,
     archives: keptArchives(home.path),
+    untell: (runId, jobIds) => untell(store.told, runId, jobIds),
     sources: source,
     images: docker.images,
     sweep: engine.sweep,

@@ -239,7 +239,7 @@ export const settingsTable = {
   SLIPWAY_RECONCILE: setting({
     group: 'Reliability',
     default: 'on',
-    help: 'on: tags and open pull requests that came while no delivery arrived get their run, looked for at start and with SLIPWAY_CATCH_UP.',
+    help: 'on: branches, tags and open pull requests that moved while no delivery arrived get their run, looked for at start and with SLIPWAY_CATCH_UP.',
     parse: onOff,
     missing: () => true,
   }),

@@ -7,6 +7,8 @@ export interface CleanerParts {
   readonly store: Pick<Store, 'runs' | 'deliveries'>;
   readonly logs: Pick<Logs, 'all' | 'remove'>;
   readonly archives: Archives;
+  /** Forgets what GitHub was told of a run and its jobs. */
+  readonly untell: (runId: string, jobIds: readonly string[]) => Promise<void>;
   /** Mirrors and checked-out trees. */
   readonly sources: Cache;
   /** Images that Slipway pulled; and names of images that builds left behind. */
@@ -110,9 +112,15 @@ export function createCleaner(parts: CleanerParts): Cleaner {
     for (let i = 0; i < mostBatches; i += 1) {
       const pruned = await store.runs.prune({ before, keep: rules.runs, limit: batch });
       count += pruned.length;
-      for (const job of pruned.flatMap((run) => run.jobs)) {
-        known.delete(job.id);
-        await removeAllOf(job);
+      for (const { runId, jobs } of pruned) {
+        await parts.untell(
+          runId,
+          jobs.map((job) => job.id),
+        );
+        for (const job of jobs) {
+          known.delete(job.id);
+          await removeAllOf(job);
+        }
       }
       if (pruned.length < batch) break;
       await turn();

@@ -86,7 +86,7 @@ export interface RunStore {
   /** Everything up to this version of the run has been told. */
   told(id: string, version: number): Promise<void>;
   /**
-   * Removes completed runs that ended before `before`, or of which the repository has more than `keep` newer ones; at
+   * Removes completed runs that ended before `before`, or of which the repository has `keep` newer ones; at
    * most `limit`, oldest first; never one that is the newest of its repository, one that isn't wholly told, or the run of
    * an environment's last healthy deployment. Returns the jobs that went, so that their logs and artifacts can go too.
    */
@@ -318,6 +318,8 @@ export interface AuditStore {
 }
 
 export interface ToldStore {
+  /** Forgets every key that begins with this. */
+  remove(prefix: string): Promise<void>;
   get(key: string): Promise<string | null>;
   set(key: string, value: string): Promise<void>;
 }

@@ -104,5 +104,12 @@ export function recordsContract(current: () => Store): void {
     await told.set('check:2', '');
     expect(await told.get('check:1')).toBe('{"a":2}');
     expect(await told.get('check:2')).toBe('');
+    await told.set('check:22', 'x');
+    await told.remove('check:2');
+    expect([await told.get('check:1'), await told.get('check:2'), await told.get('check:22')]).toEqual([
+      '{"a":2}',
+      null,
+      null,
+    ]);
   });
 }

@@ -111,8 +111,8 @@ export function toldContract(current: () => Store): void {
     await deployment('d2', ids[2] ?? '', 2, 'success');
     await deployment('d3', ids[3] ?? '', 3, 'failure');
     expect(await runs.prune({ before: null, keep: null, limit: 9 })).toEqual([]);
-    expect(await runs.prune({ before: 1000, keep: 7, limit: 9 })).toEqual([]);
-    expect(await runs.prune({ before: null, keep: 6, limit: 9 })).toEqual([
+    expect(await runs.prune({ before: 1000, keep: 8, limit: 9 })).toEqual([]);
+    expect(await runs.prune({ before: null, keep: 7, limit: 9 })).toEqual([
       { runId: ids[0], jobs: [{ id: jobs[0], attempts: 1 }] },
     ]);
     expect((await runs.prune({ before: 9000, keep: 1, limit: 1 })).map((gone) => gone.runId)).toEqual([ids[1]]);

@@ -63,6 +63,7 @@ describe('the cleaner', () => {
       store: { runs, deliveries } as unknown as CleanerParts['store'],
       logs,
       archives: keptArchives(home),
+      untell: async () => {},
       sources: nothing,
       images: nothing,
       sweep: async () => 0,

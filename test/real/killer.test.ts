@@ -18,7 +18,7 @@ function lehmer(start: number): () => number {
 
 /** A run of four jobs: one prints for a while, one makes a file, one prints it, one fails. */
 function project(image: string, name: string): { readonly file: string; readonly jobs: Expected['jobs'] } {
-  const lines = Array.from({ length: 200 }, (_, i) => `${name} line ${i + 1} ${'x'.repeat((i * 7) % 90)}`);
+  const lines = Array.from({ length: 200 }, (_, i) => `${name} line ${i + 1} ${'x'.repeat(1 + ((i * 7) % 90))}`);
   const print = `i=0; while read -r line; do i=$((i+1)); echo "$line"; [ $((i % 50)) != 0 ] || sleep 0.2; done <lines`;
   const file = `jobs:
   print:

@@ -38,8 +38,12 @@ describe('a push', () => {
   });
 
   it('keeps the platform apart from the user', async () => {
-    const s = await scenario({ commits: { a1: { 'slipway.yml': pipeline } } });
-    s.executor.failure = new PlatformError('The Docker engine does not answer.');
+    const s = await scenario({
+      commits: { a1: { 'slipway.yml': pipeline } },
+      script: () => {
+        throw new PlatformError('The Docker engine does not answer.');
+      },
+    });
     const view = await s.play(trigger(push('a1')));
     expect(view.run.outcome).toMatchObject({ kind: 'broken', reason: 'lint, report' });
     expect(outcomes(view)['lint']).toBe('broken: The Docker engine does not answer.');

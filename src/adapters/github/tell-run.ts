@@ -264,3 +264,9 @@ function stateOf(job: Job | null, { run, jobs }: RunView): string {
 function nameOf(item: Item): string {
   return item.kind === 'check' ? 'check run' : 'deployment';
 }
+
+/** Forgets what GitHub was told of a run that is no longer kept. */
+export async function untell(told: Pick<ToldStore, 'remove'>, runId: string, jobIds: readonly string[]): Promise<void> {
+  await told.remove(`check/${runId}`);
+  for (const id of jobIds) for (const kind of ['check', 'deployment']) await told.remove(`${kind}/${id}/`);
+}

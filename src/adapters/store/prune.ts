@@ -62,7 +62,7 @@ async function beyond(tx: Database, dialect: Dialect, keep: number, limit: numbe
           order by r.id desc limit 1 offset ${keep}) as run_id
         from repositories
       )
-    select runs.id from cuts join runs on runs.repository_id = cuts.repository_id and runs.id < cuts.run_id
+    select runs.id from cuts join runs on runs.repository_id = cuts.repository_id and runs.id <= cuts.run_id
     where ${removable} order by runs.id limit ${limit} ${locked(dialect)}`.execute(tx);
   return rows.map((row) => row.id);
 }

@@ -8,6 +8,11 @@ export function toldStore(db: Database): ToldStore {
       return row?.value ?? null;
     },
 
+    async remove(prefix) {
+      // Above every character that a key may hold.
+      await db.deleteFrom('told').where('key', '>=', prefix).where('key', '<', `${prefix}\u{10ffff}`).execute();
+    },
+
     async set(key, value) {
       await db
         .insertInto('told')

@@ -63,6 +63,9 @@ export function memoryTold(): ToldStore & { readonly values: Map<string, string>
     async set(key, value) {
       values.set(key, value);
     },
+    async remove(prefix) {
+      for (const key of values.keys()) if (key.startsWith(prefix)) values.delete(key);
+    },
   };
 }
 
