@@ -228,6 +228,8 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),
   });
   const endPages = signals.listen('run', changes.notify);
+  // Before anything is claimed: the jobs of a server that nobody knows of would be taken over by nobody.
+  await store.workers.enter({ id: worker, place: home.place, engine: null });
   await engine.start({ alone: settings.DATABASE_URL === null });
   await membership.start();
 

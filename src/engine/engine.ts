@@ -35,6 +35,8 @@ export interface Engine {
   stop(graceMs?: number): Promise<void>;
 }
 
+const lookMs = 15_000;
+
 /**
  * Drives runs from what is stored: each step reads the stored state, decides by a pure function and
  * stores what follows, so that a start after a crash is nothing special.
@@ -46,6 +48,9 @@ export function createEngine(parts: Parts): Engine {
   const stopping = new AbortController();
   const gate = createGate({ ping: () => parts.executor.ping(), onOpen: opened, log: parts.log });
   const workers = createWorkers(parts, gate, wake);
+  // Words between servers may be lost, and what was heard may fail to be followed: so each looks by itself as well.
+  const looking = setInterval(() => void hear(''), lookMs);
+  looking.unref();
   const heard = [signals.listen('jobs', () => workers.pump()), signals.listen('run', (runId) => void hear(runId))];
 
   /** Something about the run changed: go on with it. One at a time a run; a change meanwhile means another round. */
@@ -170,6 +175,7 @@ export function createEngine(parts: Parts): Engine {
     },
 
     async stop(graceMs = 0) {
+      clearInterval(looking);
       const stopped = workers.stop(graceMs);
       await stopped;
       stopping.abort(new Error('The server stops.'));

@@ -1,4 +1,4 @@
-import type { Job, Run } from '#src/model/run.ts';
+import type { Cancellation, Job, Run } from '#src/model/run.ts';
 import { mayCancel } from '#src/model/cancel.ts';
 import { retryOf, withTries } from '#src/model/retry.ts';
 import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
@@ -47,9 +47,12 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
   const claiming = repeat(claimAll);
   let timer: NodeJS.Timeout | null = null;
   let short = '';
+  /** Something may be stored as running here at which nobody works: a claim's answer was lost, or what failed was ours. */
+  let doubtful = false;
 
   async function claimAll(): Promise<void> {
     try {
+      if (doubtful) await regain();
       while (!stopping.signal.aborted) {
         const job = await runs.claim(parts.limits.worker, await kindsWithRoom(), parts.clock.now());
         if (job === null) return await pumpWhenDue();
@@ -57,8 +60,22 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
       }
     } catch (error) {
       parts.log.error({ err: error }, 'jobs could not be claimed');
+      doubtful = true;
       pumpIn(troubleMs);
     }
+  }
+
+  /** Goes on with what is stored as running here and isn't worked at. Never beside a claim: its job would be begun twice. */
+  async function regain(): Promise<void> {
+    if (stopping.signal.aborted) return;
+    doubtful = false;
+    const { worker } = parts.limits;
+    const busy = () => new Set([...active.values()].map(({ job }) => job.id));
+    const before = busy();
+    // Who ends while it is asked was busy before; its job may be queued again by now, but isn't running here.
+    const idle = (await runs.inherit(worker, worker)).filter((job) => !before.has(job.id) && !busy().has(job.id));
+    if (idle.length > 0) parts.log.warn({ jobs: idle.length }, 'going on with jobs at which nobody worked');
+    for (const job of idle) launch(job, true);
   }
 
   async function kindsWithRoom(): Promise<readonly Job['plan']['work']['kind'][]> {
@@ -100,9 +117,10 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     try {
       // Docker must answer before anything can be said of a job's container.
       if (inherited && job.plan.work.kind !== 'deploy') await gate.opened(entry.leave.signal);
-      const run = await runs.get(job.runId);
+      // Read anew: what was asked for since the claim, or while nobody worked at the job, was heard by nobody.
+      const [run, fresh] = await Promise.all([runs.get(job.runId), runs.job(job.id)]);
       if (run === null || entry.leave.signal.aborted) return;
-      if (run.cancel !== null) void heed(run.id).catch(() => {});
+      if (run.cancel !== null || fresh?.cancel) stop(entry, fresh?.cancel ?? run.cancel);
       parts.reporter.report(run.id);
       const completion = await perform(run, entry, inherited).catch((error: unknown): Completion => {
         if (entry.leave.signal.aborted || error instanceof LostJob) throw error;
@@ -116,7 +134,12 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
       if (!stored) parts.log.warn(log, "a job's end came too late: it is another server's");
     } catch (error) {
       if (error instanceof LostJob) parts.log.warn(log, 'a job was taken over by another server');
-      else if (!leaving()) parts.log.error({ ...log, err: error }, "a job's end could not be stored");
+      else if (!leaving()) {
+        parts.log.error({ ...log, err: error }, 'a job could not be worked at to its end; going on with it');
+        await sleep(troubleMs, stopping.signal);
+        // Not before: as long as this goes on, somebody works at the job.
+        doubtful = true;
+      }
       return;
     }
     parts.reporter.report(job.runId);
@@ -128,8 +151,9 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     const at = parts.clock.now();
     const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
     const log = { run: job.runId, job: job.plan.key, attempt: job.attempt, outcome: completion.outcome.kind };
-    const fresh = await runs.get(run.id);
-    const mayRetry = fresh?.cancel === null && (completion.outcome.kind !== 'broken' || parts.limits.repeatsItself);
+    const [fresh, now] = await Promise.all([runs.get(run.id), runs.job(job.id)]);
+    const cancelled = fresh === null || fresh.cancel !== null || now?.cancel != null;
+    const mayRetry = !cancelled && (completion.outcome.kind !== 'broken' || parts.limits.repeatsItself);
     const retry = mayRetry ? retryOf(job, completion.outcome) : null;
     if (retry !== null) {
       const { by, why, note, delayMs } = retry;
@@ -162,6 +186,11 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     const { job, cancel, leave } = entry;
     const lost = () => leave.abort(new LostJob());
     const assignment: Assignment = { job, inherited, ends: { cancel: cancel.signal, leave: leave.signal }, lost };
+    const { kind } = job.plan.work;
+    if (cancel.signal.aborted && kind !== 'deploy' && !(inherited && kind === 'script')) {
+      // Nothing of it runs: it isn't begun only to be stopped.
+      return Promise.resolve({ outcome: { kind: 'cancelled', reason: (cancel.signal.reason as Error).message } });
+    }
     switch (job.plan.work.kind) {
       case 'script':
         return runScript(parts, run, job.plan.work, assignment);
@@ -176,11 +205,14 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     const mine = [...active.values()].filter(({ job }) => job.runId === runId);
     if (mine.length === 0) return;
     const view = await runs.view(runId);
-    for (const { job, cancel } of mine) {
-      const asked = view?.jobs.find((other) => other.id === job.id)?.cancel ?? view?.run.cancel ?? null;
-      if (asked === null || !mayCancel({ ...job, state: 'running' }, asked)) continue;
-      cancel.abort(new Error(asked.reason));
+    for (const entry of mine) {
+      stop(entry, view?.jobs.find((other) => other.id === entry.job.id)?.cancel ?? view?.run.cancel ?? null);
     }
+  }
+
+  function stop({ job, cancel }: Active, asked: Cancellation | null): void {
+    if (asked === null || !mayCancel({ ...job, state: 'running' }, asked)) return;
+    cancel.abort(new Error(asked.reason));
   }
 
   return {
@@ -191,7 +223,13 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     heed,
     runs: () => new Set([...active.values()].map(({ job }) => job.runId)),
     lose() {
-      for (const { leave } of active.values()) leave.abort(new LostJob());
+      const left = [...active.entries()];
+      for (const [, { leave }] of left) leave.abort(new LostJob());
+      // What was claimed while the others took over is nobody else's: it is this server's still, and goes on.
+      void Promise.allSettled(left.map(([done]) => done)).then(() => {
+        doubtful = true;
+        claiming.ask();
+      });
     },
     async stop(graceMs) {
       stopping.abort();

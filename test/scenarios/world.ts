@@ -12,6 +12,7 @@ import { openStore } from '#src/adapters/store/store.ts';
 import { createEngine } from '#src/engine/engine.ts';
 import type { Commit, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
+import type { Store } from '#src/engine/store.ts';
 import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from '#src/model/event.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { reasonOf } from '#src/model/outcome.ts';
@@ -51,6 +52,10 @@ export interface ScenarioOptions {
   readonly worker?: string;
   /** What the platform spoiled is tried again, after its pauses. */
   readonly repeatsItself?: boolean;
+  /** Stands between the engine and its store. */
+  readonly store?: (store: Store) => Store;
+  /** Default: true. */
+  readonly cancelSuperseded?: boolean;
   /** Why no job may begin. */
   readonly shortage?: string;
 }
@@ -65,7 +70,8 @@ export async function scenario(options: ScenarioOptions) {
   const home = mkdtempSync(join(tmpdir(), 'slipway-scenario-'));
   cleanups.push(() => rmSync(home, { recursive: true, force: true }));
   const clock = { now: Date.now };
-  const store = await openStore({ path: options.database ?? ':memory:', clock });
+  const opened = await openStore({ path: options.database ?? ':memory:', clock });
+  const store = options.store?.(opened) ?? opened;
   const executor = openFakeExecutor(options.script);
   executor.failure = options.executorFailure ?? null;
   const builder = new FakeImageBuilder(options.build);
@@ -91,7 +97,7 @@ export async function scenario(options: ScenarioOptions) {
       jobs: options.jobs ?? 4,
       worker: options.worker ?? 'test',
       secrets: [],
-      cancelSuperseded: true,
+      cancelSuperseded: options.cancelSuperseded ?? true,
       repeatsItself: options.repeatsItself ?? false,
     },
     shortage: async () => options.shortage ?? null,
