@@ -67,11 +67,16 @@ async function cancel(parts: Parts, event: CommentEvent, wake: Wake): Promise<st
   const runs = (await store.runs.unfinishedOfPullRequest(event.repository.id, event.number)).filter(
     (run) => run.createdAt <= event.at + 1_000,
   );
-  if (runs.length === 0) return await refuse(parts, event, 'Nothing runs for this pull request.', 'confused');
+  if (runs.length === 0) {
+    // A server that was killed over its answer has done it already.
+    const newest = await store.runs.ofPullRequest(event.repository.id, event.number);
+    const done = newest?.cancel?.reason === cancelledBy(event.actor).reason;
+    if (!done) return await refuse(parts, event, 'Nothing runs for this pull request.', 'confused');
+  }
   for (const run of runs) await cancelRun(parts, run.id, cancelledBy(event.actor), wake);
   await audit(parts, event, { action, subject, decision: 'allowed', reason: `GitHub reports "${role}".` });
   await forge.react(event.repository, event.commentId, '+1');
-  return `Cancelled ${runs.map((run) => run.id).join(', ')}.`;
+  return runs.length === 0 ? 'Cancelled before.' : `Cancelled ${runs.map((run) => run.id).join(', ')}.`;
 }
 
 function mayWrite(role: Role): boolean {

@@ -1,5 +1,6 @@
-import { type Ending, endedByClosing, superseded } from '#src/model/cancel.ts';
+import { type Ending, endedByClosing, newestOf, superseded } from '#src/model/cancel.ts';
 import type { Event, PullRequestClosed, PushTrigger, Trigger } from '#src/model/event.ts';
+import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { comment } from './comment.ts';
@@ -48,10 +49,18 @@ async function trigger(parts: Parts, repository: Repository, given: Trigger, wak
   if (!created && pullRequest !== null && run.pullRequest === null) {
     await parts.store.runs.setPullRequest(run.id, pullRequest);
   }
-  const again = !created && (await comesAgain(parts, run, wanted, wake));
-  if (parts.limits.cancelSuperseded && pullRequest !== null && wanted.kind !== 'deploy') {
-    await endSuperseded(parts, { ...run, pullRequest }, wake);
-  }
+  const later = !created && wanted.at !== undefined && wanted.at > (run.trigger.at ?? 0);
+  // As of now: a commit may be pushed again after others.
+  const arrived: Run = {
+    ...run,
+    pullRequest: pullRequest ?? run.pullRequest,
+    trigger: later ? { ...run.trigger, at: wanted.at ?? 0 } : run.trigger,
+  };
+  const rivals = wanted.kind === 'deploy' ? [] : await rivalsOf(parts, arrived);
+  const again = later && (await comesAgain(parts, arrived, rivals, wake));
+  if (parts.limits.cancelSuperseded) await end(parts, superseded(rivals, arrived), wake);
+  // Last: until then, whoever does this again after a crash must find the commit to be pushed again.
+  if (later) await parts.store.runs.pushedAgain(run.id, wanted.at ?? 0);
   if (created) {
     parts.log.info(
       { run: run.id, repository: fullName(repository), event: wanted.kind, sha: wanted.sha },
@@ -68,28 +77,34 @@ async function trigger(parts: Parts, repository: Repository, given: Trigger, wak
   return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;
 }
 
-/** A commit whose run was cancelled because a newer one came, and that is pushed again: somebody went back to it. */
-async function comesAgain(parts: Parts, run: Run, wanted: Trigger, wake: Wake): Promise<boolean> {
-  const later = (wanted.at ?? 0) > (run.trigger.at ?? 0);
-  if (!later || run.state !== 'completed' || run.cancel?.by !== 'slipway') return false;
-  const view = await parts.store.runs.view(run.id);
-  const ended = (view?.jobs ?? []).filter((job) => job.outcome?.kind === 'cancelled');
-  if (ended.length === 0) return false;
+/**
+ * A commit whose run Slipway cancelled, because a newer one came or its pull request was closed, and that is pushed again:
+ * somebody went back to it. True if it starts over; throws as long as its jobs are still being stopped.
+ */
+async function comesAgain(parts: Parts, run: Run, rivals: readonly Run[], wake: Wake): Promise<boolean> {
+  if (run.cancel?.by !== 'slipway' || newestOf(rivals, run).trigger.sha !== run.trigger.sha) return false;
+  if (run.state !== 'completed') {
+    throw new PlatformError(
+      `Run ${run.id} is being cancelled, and its commit is the head again: it waits for the end.`,
+    );
+  }
+  const jobs = (await parts.store.runs.view(run.id))?.jobs ?? [];
+  const ended = jobs.filter((job) => job.outcome?.kind === 'cancelled');
+  if (jobs.length > 0 && ended.length === 0) return false;
   await restart(parts, run.id, ended, 'its commit is the head again', wake);
   return true;
 }
 
-async function endSuperseded(parts: Parts, arrived: Run, wake: Wake): Promise<void> {
-  const { trigger, repository, pullRequest } = arrived;
-  if (pullRequest === null) return;
+/** Runs of the same pull request that may be older or newer: all unfinished ones, and the branch's last. */
+async function rivalsOf(parts: Parts, { trigger, repository, pullRequest }: Run): Promise<readonly Run[]> {
+  if (pullRequest === null) return [];
   const branch = trigger.kind === 'pull_request' && !trigger.fork ? trigger.branch : null;
   const [unfinished, newest] = await Promise.all([
     parts.store.runs.unfinishedOfPullRequest(repository.id, pullRequest),
     // Of a late delivery the newer commit's run may be over already.
     branch === null ? [] : parts.store.runs.list({ repository: fullName(repository), branch, limit: 10 }),
   ]);
-  const others = new Map([...newest, ...unfinished].map((run) => [run.id, run]));
-  await end(parts, superseded([...others.values()], arrived), wake);
+  return [...new Map([...newest, ...unfinished].map((run) => [run.id, run])).values()];
 }
 
 /** What still runs for a pull request that was closed is pointless, but for what somebody asked for. */

@@ -109,6 +109,8 @@ export interface RunStore {
   /** Newest run of the pull request (by number) that isn't a deploy run, or null. */
   ofPullRequest(repositoryId: number, number: number): Promise<Run | null>;
   setPullRequest(id: string, number: number): Promise<void>;
+  /** The run's commit was pushed again at this time (see Trigger.at); an earlier one changes nothing. */
+  pushedAgain(id: string, at: number): Promise<void>;
   /** Stores the plan: makes the jobs (state waiting) and sets the run running, in one transaction. Nothing happens if it was planned before. */
   plan(
     id: string,

@@ -14,12 +14,23 @@ export interface Ending {
 export function superseded(runs: readonly Run[], arrived: Run): readonly Ending[] {
   const number = arrived.pullRequest;
   if (number === null || !builds(arrived)) return [];
-  const rivals = runs.filter((run) => isRunOf(run, arrived.repository.id, number) && run.id !== arrived.id);
-  const newest = rivals.reduce((best, run) => (isOlder(best, run) ? run : best), arrived);
+  const rivals = rivalsOf(runs, arrived);
+  const newest = newestOf(runs, arrived);
   const reason = `Cancelled: a newer commit, ${newest.trigger.sha.slice(0, 7)}, was pushed to #${number}.`;
   return [...rivals, arrived]
     .filter((run) => run.state !== 'completed' && run.trigger.sha !== newest.trigger.sha)
     .map((run) => ({ runId: run.id, cancellation: { reason, by: 'slipway' } }));
+}
+
+/** Of the runs of the same pull request, `arrived` among them, the one whose commit was pushed last. */
+export function newestOf(runs: readonly Run[], arrived: Run): Run {
+  return rivalsOf(runs, arrived).reduce((best, run) => (isOlder(best, run) ? run : best), arrived);
+}
+
+function rivalsOf(runs: readonly Run[], arrived: Run): readonly Run[] {
+  const number = arrived.pullRequest;
+  if (number === null || !builds(arrived)) return [];
+  return runs.filter((run) => isRunOf(run, arrived.repository.id, number) && run.id !== arrived.id);
 }
 
 /**

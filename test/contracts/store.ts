@@ -161,6 +161,14 @@ function runsContract(current: () => Store, reopen: () => Promise<Store>): void 
     expect((await runs.ofPullRequest(shop.id, 10))?.id).toBe(tag.run.id);
   });
 
+  it('remembers when a commit was pushed again, and forgets nothing else of it', async () => {
+    const { runs } = current();
+    const { run } = await create({ ...push('a'.repeat(40)), at: 1_000 });
+    await runs.pushedAgain(run.id, 3_000);
+    await runs.pushedAgain(run.id, 2_000);
+    expect((await runs.get(run.id))?.trigger).toEqual({ ...run.trigger, at: 3_000 });
+  });
+
   it('plans a run once', async () => {
     const { runs } = current();
     const { run } = await create(push('a'.repeat(40)));

@@ -1,4 +1,4 @@
-import type { RunStore } from '#src/engine/store.ts';
+import type { NewRun, RunStore } from '#src/engine/store.ts';
 import { runKey } from '#src/model/event.ts';
 import { lockRun, raise, reading } from './change.ts';
 import { findRuns } from './find-runs.ts';
@@ -90,6 +90,21 @@ export function runStore(db: Database, newId: () => string, dialect: Dialect): R
         .where('id', '=', id)
         .where('pull_request', 'is distinct from', number)
         .execute();
+    },
+
+    async pushedAgain(id, at) {
+      await db.transaction().execute(async (tx) => {
+        await lockRun(tx, dialect, id);
+        const row = await tx.selectFrom('runs').select('trigger').where('id', '=', id).executeTakeFirst();
+        if (!row) return;
+        const trigger = JSON.parse(row.trigger) as NewRun['trigger'];
+        if ((trigger.at ?? 0) >= at) return;
+        await tx
+          .updateTable('runs')
+          .set({ trigger: JSON.stringify({ ...trigger, at }) })
+          .where('id', '=', id)
+          .execute();
+      });
     },
 
     async plan(id, { jobs, diagnostics, concurrency, pipelineFile, at }) {
