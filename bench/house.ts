@@ -82,6 +82,8 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
   });
   stack.defer(() => engine.stop());
   await engine.start({ alone: true });
+  // The engine is looked at.
+  await engine.sweep();
   const label = `slipway.home=${await readFile(join(home, 'installation'), 'utf8')}`;
   const owned = stack.move();
 

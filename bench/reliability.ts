@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgres } from '#dev/postgres.ts';
 import { ensureImage } from '#dev/images/index.ts';
@@ -99,12 +100,10 @@ async function pickUp(name: string, store: Store, folder: string, rounds: number
 
 /** A push, from the event to the run's end with a job that takes no time, with few and with many runs stored. */
 async function events(folder: string, rounds: number): Promise<readonly Row[]> {
-  const few = await openStore({ path: join(folder, 'few.db'), clock });
-  const many = await openStore({ path: join(folder, 'many.db'), clock });
+  const few = await openFilled(join(folder, 'few.db'), 100);
+  const many = await openFilled(join(folder, 'many.db'), storedRuns);
   const engines: Engine[] = [];
   try {
-    await fill(few, 100);
-    await fill(many, storedRuns);
     const works = [many, few].map((store, index) => {
       const engine = engineOn(store, folder, openFakeExecutor());
       engines.push(engine);
@@ -286,10 +285,11 @@ function planOf(): Parameters<Store['runs']['plan']>[1] {
   return { jobs: [job], concurrency: null, diagnostics: [], pipelineFile: 'slipway.yml', at: clock.now() };
 }
 
-/** Completed runs of many repositories, with a job each. */
-async function fill(store: Store, count: number): Promise<void> {
-  for (let i = 0; i < count; i += 1) {
-    const of = { ...repository, id: 1 + (i % 50), name: `bench-${i % 50}` };
+/** Completed runs of fifty repositories, with a job each: a hundred by the store itself, the others as their copies. */
+async function openFilled(path: string, count: number): Promise<Store> {
+  const store = await openStore({ path, clock });
+  for (let i = 0; i < 100; i += 1) {
+    const of = { ...repository, id: 2 + (i % 50), name: `bench-${i % 50}` };
     const { run } = await store.runs.create({ repository: of, trigger: push(`s${i}`), pullRequest: null, at: i });
     await store.runs.plan(run.id, planOf());
     const view = await store.runs.view(run.id);
@@ -297,6 +297,28 @@ async function fill(store: Store, count: number): Promise<void> {
     await store.runs.finish(run.id, { kind: 'success' }, [], i);
     await store.runs.told(run.id, Number.MAX_SAFE_INTEGER);
   }
+  if (count <= 100) return store;
+  await store.close();
+  const db = new DatabaseSync(path);
+  db.exec(`begin;
+    create temp table copies as
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < ${count / 100 - 1}) select i from n;`);
+  copyRows(db, 'runs', { id: "id || '-' || i", sha: "substr(sha, 1, 30) || printf('%010d', i)" });
+  copyRows(db, 'jobs', { id: "id || '-' || i", run_id: "run_id || '-' || i" });
+  db.exec('commit');
+  db.close();
+  return openStore({ path, clock });
+}
+
+/** Each row once for every row of `copies`, with some columns changed. */
+function copyRows(db: DatabaseSync, table: string, changed: Readonly<Record<string, string>>): void {
+  const columns = db
+    .prepare(`select name from pragma_table_info('${table}')`)
+    .all()
+    .map((row) => `${row['name']}`);
+  const values = columns.map((column) => changed[column] ?? `${table}."${column}"`);
+  db.exec(`insert into ${table} (${columns.map((c) => `"${c}"`).join(', ')})
+    select ${values.join(', ')} from ${table}, copies`);
 }
 
 function percentile(values: readonly number[], share: number): number {

@@ -11,7 +11,7 @@ export const eslint: Matcher = {
         if (single) return [single];
         if (text.trim() === '') {
           file = null;
-        } else if (/^\S.*\.[A-Za-z0-9]{1,8}$/.test(text)) {
+        } else if (isFile(text)) {
           file = text;
         } else if (file !== null) {
           const problem = stylish(file, text);
@@ -22,6 +22,12 @@ export const eslint: Matcher = {
     };
   },
 };
+
+/** A name with an ending stands alone in its line. */
+function isFile(text: string): boolean {
+  const dot = text.lastIndexOf('.');
+  return dot > 0 && text.length - dot <= 9 && /^\S/.test(text) && /^[A-Za-z0-9]+$/.test(text.slice(dot + 1));
+}
 
 function stylish(path: string, text: string): Found | null {
   const match = /^ {1,8}(\d+):(\d+) +(error|warning) +(\S.*)$/.exec(text);

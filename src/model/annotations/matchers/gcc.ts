@@ -5,6 +5,7 @@ import { columnOf, type Found, levelOf, lineMatcher } from '#src/model/annotatio
  * of linters that know no severity. A dot in the name is asked for, so that times of day and addresses don't match.
  */
 export const gcc = lineMatcher('gcc', (text): Found | null => {
+  if (!text.includes(': ')) return null;
   const match = /^([^\s:()][^:()]*):(\d+):(?:(\d+):)? (.+)/.exec(text);
   if (!match) return null;
   const [, path = '', line, column, rest = ''] = match;

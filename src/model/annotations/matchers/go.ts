@@ -22,7 +22,7 @@ export const go: Matcher = {
     }
     return {
       line(text): readonly Found[] {
-        const verdict = /^(?:FAIL|ok) *\t(\S+)/.exec(text);
+        const verdict = text.includes('\t') ? /^(?:FAIL|ok) *\t(\S+)/.exec(text) : null;
         if (verdict) {
           test = null;
           panic = null;

@@ -7,7 +7,11 @@ export const python: Matcher = {
     let heading: { readonly code: string; readonly message: string } | null = null;
     return {
       line(text) {
-        const concise = /^([^\s:][^:]*\.(?:py|pyi|ipynb)):(\d+)(?::(\d+))?: ([A-Z]{1,4}\d{2,4}):? (.+)/.exec(text);
+        // Looked for first: the pattern alone would look at every character of every line.
+        const named = text.includes('.py') || text.includes('.ipynb');
+        const concise = named
+          ? /^([^\s:][^:]*\.(?:py|pyi|ipynb)):(\d+)(?::(\d+))?: ([A-Z]{1,4}\d{2,4}):? (.+)/.exec(text)
+          : null;
         if (concise) {
           const [, path = '', line, column, code = '', message = ''] = concise;
           return [{ path, line: Number(line), ...columnOf(column), level: levelOfCode(code), title: code, message }];
