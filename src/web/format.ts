@@ -24,8 +24,10 @@ export interface Status {
   readonly text: string;
 }
 
-export function statusOf(thing: Pick<Run | Job, 'state' | 'outcome'>): Status {
+export function statusOf(thing: Pick<Run | Job, 'state' | 'outcome' | 'note'>): Status {
   if (thing.outcome && thing.state === 'completed') return outcomes[thing.outcome.kind];
+  // It is planned, and waits for its concurrency group.
+  if (thing.state === 'running' && thing.note !== null) return states.waiting;
   return states[thing.state];
 }
 

@@ -4,7 +4,7 @@ import { duration } from '#src/model/duration.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { summaryOf } from './summary.ts';
-import { cut, cutBytes, fenced, maxBytes, plainLog, titleOf } from './text.ts';
+import { cancelledText, cut, cutBytes, fenced, maxBytes, plainLog, titleOf } from './text.ts';
 
 /** A check run as GitHub should show it. Pure data: the same run gives the same check run. */
 export interface CheckRun {
@@ -121,7 +121,7 @@ function ending(job: Job, outcome: Outcome): string {
         ? `Timed out, which is allowed: ${outcome.reason}`
         : `Timed out: ${outcome.reason}`;
     case 'cancelled':
-      return `Cancelled: ${outcome.reason}`;
+      return cancelledText(outcome.reason);
     case 'skipped':
       return `Skipped: ${outcome.reason}`;
     case 'neutral':

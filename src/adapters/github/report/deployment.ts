@@ -1,7 +1,7 @@
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { generations } from './generations.ts';
-import { cut, quietMentions } from './text.ts';
+import { cancelledText, cut, quietMentions } from './text.ts';
 
 /** A GitHub deployment of a job as GitHub should show it. */
 export interface DeploymentReport {
@@ -53,7 +53,7 @@ function standing(job: Job): Pick<DeploymentStatus, 'state' | 'description'> {
     case 'broken':
       return { state: 'error', description: short(`Slipway failed: ${outcome.reason}`) };
     case 'cancelled':
-      return { state: 'error', description: short(`Cancelled: ${outcome.reason}`) };
+      return { state: 'error', description: short(cancelledText(outcome.reason)) };
     case 'skipped':
     case 'neutral':
       return { state: 'inactive', description: short(reasonOf(outcome)) };

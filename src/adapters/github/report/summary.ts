@@ -1,7 +1,7 @@
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Attempt, Job, RunView, Step, TestSummary } from '#src/model/run.ts';
 import { duration } from '#src/model/duration.ts';
-import { cut, escapeMarkdown } from './text.ts';
+import { cancelledText, cut, escapeMarkdown } from './text.ts';
 
 const maxRows = 100;
 const maxNames = 50;
@@ -67,7 +67,7 @@ function sentence(outcome: Outcome): string {
     case 'timed_out':
       return `**Timed out.** ${asSentence(outcome.reason)}`;
     case 'cancelled':
-      return `**Cancelled.** ${asSentence(outcome.reason)}`;
+      return asSentence(cancelledText(outcome.reason)).replace(/^Cancelled\b/, '**Cancelled**');
     case 'skipped':
       return `Skipped: ${asSentence(outcome.reason)}`;
     case 'neutral':

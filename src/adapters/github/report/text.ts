@@ -77,3 +77,8 @@ export function quietMentions(text: string): string {
 export function titleOf(text: string): string {
   return cut(quietMentions(text.replaceAll(/\s+/g, ' ').trim()), 255);
 }
+
+/** `Cancelled by @ada.`, and `Cancelled: ...` where the reason doesn't say that it is. */
+export function cancelledText(reason: string): string {
+  return /^Cancelled\b/.test(reason) ? reason : `Cancelled: ${reason}`;
+}
