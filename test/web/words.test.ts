@@ -36,7 +36,7 @@ it.each([
 
 it('tells the platform’s failure from the user’s', () => {
   const texts = (['failure', 'broken', 'timed_out'] as const).map(
-    (kind) => statusOf({ state: 'completed', outcome: { kind, reason: '' } }).text,
+    (kind) => statusOf({ state: 'completed', note: null, outcome: { kind, reason: '' } }).text,
   );
   expect(texts).toEqual(['failed', 'platform error', 'timed out']);
 });
