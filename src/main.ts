@@ -127,6 +127,8 @@ interface App {
 
 /** How long GitHub is told what is still to be told when the server ends. */
 const lastWordsMs = 5_000;
+/** How often each server removes what it keeps for itself and no longer needs. */
+const cleanMs = 60 * 60_000;
 
 /** Everything that needs the App's credentials. */
 async function openApp(common: Common, credentials: AppCredentials): Promise<App> {
@@ -232,6 +234,9 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   await store.workers.enter({ id: worker, place: home.place, engine: null });
   await engine.start({ alone: settings.DATABASE_URL === null });
   await membership.start();
+  // The leader cleans what all share, and its own.
+  const cleaning = setInterval(() => void cleaner.cleanOwn(), cleanMs);
+  cleaning.unref();
 
   return {
     listener: deliveryRoute({
@@ -247,6 +252,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
       await engine.stop(settings.SLIPWAY_GRACE);
       await leadership.end(lastWordsMs);
       await membership.stop();
+      clearInterval(cleaning);
       endPages();
       await docker.executor.close();
       await source.close();

@@ -49,6 +49,8 @@ export interface Cleaner {
    * the next time; so it never throws.
    */
   clean(): Promise<CleanSummary>;
+  /** Only what each server has of its own: mirrors and trees, images, containers. */
+  cleanOwn(): Promise<Pick<CleanSummary, 'sources' | 'images' | 'containers'>>;
 }
 
 const dayMs = 86_400_000;
@@ -80,20 +82,27 @@ export function createCleaner(parts: CleanerParts): Cleaner {
       const young = await withoutOld(kept, before(rules.artifactsMs), remove);
       await fit(young, rules.artifactBytes, remove);
     });
-    const nothing = { count: 0, bytes: 0 };
     const summary: CleanSummary = {
       runs,
       logs: gone.logs.sum,
       artifacts: gone.artifacts.sum,
       deliveries: await part('deliveries', 0, () => forgetDeliveries(at - deliveriesMs)),
+      ...(await cleanOwn()),
+    };
+    parts.log.info({ ...summary }, 'cleaned');
+    return summary;
+  }
+
+  async function cleanOwn(): Promise<Pick<CleanSummary, 'sources' | 'images' | 'containers'>> {
+    const nothing = { count: 0, bytes: 0 };
+    const before = (ms: number | null): number | null => (ms === null ? null : clock.now() - ms);
+    return {
       sources: await part('mirrors and trees', nothing, () =>
         parts.sources.clean({ before: before(rules.sourcesMs), bytes: rules.sourceBytes }),
       ),
       containers: await part('containers and networks', 0, parts.sweep),
       images: await part('images', nothing, () => parts.images.clean({ before: before(rules.imagesMs), bytes: null })),
     };
-    parts.log.info({ ...summary }, 'cleaned');
-    return summary;
   }
 
   /** One part that fails must not keep the others from being done. */
@@ -221,7 +230,7 @@ export function createCleaner(parts: CleanerParts): Cleaner {
     };
   }
 
-  return { clean };
+  return { clean, cleanOwn };
 }
 
 type Remove<Name> = (stored: Stored<Name>) => Promise<void>;
