@@ -1,4 +1,5 @@
-import { settleGroup } from '#src/model/concurrency.ts';
+import { type Settled, settleGroup } from '#src/model/concurrency.ts';
+import type { Outcome } from '#src/model/outcome.ts';
 import type { Concurrency } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
@@ -13,12 +14,35 @@ export async function mayGo(parts: Parts, run: Run, wake: Wake): Promise<boolean
   return goes;
 }
 
-/** As `mayGo`, for a job that waits for nothing else. */
-export async function mayQueue(parts: Parts, run: Run, job: Job, wake: Wake): Promise<boolean> {
-  if (job.plan.concurrency === null) return true;
-  const { goes, note } = await standInLine(parts, run, `job:${job.id}`, job.plan.concurrency, wake);
-  if (!goes && job.note !== note) await parts.store.runs.noteJob(job.id, note);
-  return goes;
+/** As `mayGo`, for a job that waits for nothing else. An outcome: it would wait for ever. */
+export async function mayQueue(parts: Parts, run: Run, job: Job, wake: Wake): Promise<boolean | Outcome> {
+  const wanted = job.plan.concurrency;
+  if (wanted === null) return true;
+  const { goes, note, cancel } = await standInLine(parts, run, `job:${job.id}`, wanted, wake);
+  if (goes) return true;
+  const other = cancel.length === 0 ? await waitsInCircle(parts, run.id) : null;
+  if (other !== null) {
+    const reason = `The concurrency group "${wanted.group}" that this job waits for is run ${other}'s, and that waits for a group that this run has: neither would ever end. Give the jobs groups that no whole run has.`;
+    return { kind: 'failure', reason };
+  }
+  if (job.note !== note) await parts.store.runs.noteJob(job.id, note);
+  return false;
+}
+
+/** How many runs are followed from one that waits for another. */
+const longestCircle = 50;
+
+/** A run for which jobs of this one wait and that waits, maybe by way of others, for this one; null if there is none. */
+async function waitsInCircle(parts: Parts, runId: string): Promise<string | null> {
+  for (const first of await parts.store.groups.heldUpBy(runId)) {
+    const seen = new Set([first]);
+    for (const id of seen) {
+      if (id === runId) return first;
+      if (seen.size > longestCircle) break;
+      for (const next of await parts.store.groups.heldUpBy(id)) seen.add(next);
+    }
+  }
+  return null;
 }
 
 /** A run or job that is over makes room; whoever is next goes on. */
@@ -26,13 +50,7 @@ export async function leaveGroups(parts: Parts, holder: string, wake: Wake): Pro
   for (const runId of await parts.store.groups.leave(holder)) void wake(runId);
 }
 
-async function standInLine(
-  parts: Parts,
-  run: Run,
-  holder: string,
-  wanted: Concurrency,
-  wake: Wake,
-): Promise<{ readonly goes: boolean; readonly note: string | null }> {
+async function standInLine(parts: Parts, run: Run, holder: string, wanted: Concurrency, wake: Wake): Promise<Settled> {
   const line = await parts.store.groups.enter(run.repository.id, wanted.group, holder, run.id);
   const settled = settleGroup(line, wanted, holder);
   for (const { holder: other, reason } of settled.cancel) {

@@ -96,12 +96,20 @@ async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven>
   const next = advance(jobs, conditionOf(run));
   for (const { job, outcome } of next.end) await runs.drop(job.id, outcome, at);
   for (const job of jobs) {
-    if (job.state === 'completed' && job.plan.concurrency !== null) await leaveGroups(parts, `job:${job.id}`, wake);
+    // Also what waits for its needs again, because a person restarted them: it would keep its place from them.
+    const stands = job.state === 'queued' || job.state === 'running' || next.queue.includes(job);
+    if (!stands && job.plan.concurrency !== null) await leaveGroups(parts, `job:${job.id}`, wake);
   }
   if (next.outcome !== null) return await finish(parts, run, next.outcome, wake);
 
   if (next.queue.length > 0 && (await mayGo(parts, run, wake))) {
-    for (const job of next.queue) if (await mayQueue(parts, run, job, wake)) await runs.queue(job.id, at);
+    for (const job of next.queue) {
+      const answer = await mayQueue(parts, run, job, wake);
+      if (answer === true) await runs.queue(job.id, at);
+      if (typeof answer === 'boolean') continue;
+      await runs.drop(job.id, answer, at);
+      void wake(run.id);
+    }
     signals.send('jobs', '');
   }
   parts.reporter.report(run.id);

@@ -235,6 +235,8 @@ export interface GroupStore {
   enter(repositoryId: number, group: string, holder: string, runId: string): Promise<readonly GroupEntry[]>;
   /** Takes it out of every line. Returns the runs that may go on now: of those first in line of what it left. */
   leave(holder: string): Promise<readonly string[]>;
+  /** The runs for which jobs of this run wait: each has, as a whole, a group in whose line such a job stands. */
+  heldUpBy(runId: string): Promise<readonly string[]>;
 }
 
 /** What servers tell each other. Best effort: whoever listens also looks by itself now and then. */

@@ -31,7 +31,12 @@ export function settleGroup(line: readonly Entry[], wanted: Concurrency, me: str
   return {
     cancel: ended.map(({ holder, holds }) => ({ holder, reason: reasonOf(holds, own, wanted.group) })),
     goes: false,
-    note: noteOf(line, own, wanted.group),
+    // Whose end is asked for isn't waited for any more, but for the one that has the group.
+    note: noteOf(
+      line.filter((entry) => entry.holds || !ended.includes(entry)),
+      own,
+      wanted.group,
+    ),
   };
 }
 

@@ -79,6 +79,23 @@ export function groupsContract(current: () => Store): void {
     expect(answers).toEqual(expected);
   });
 
+  it('knows which runs as a whole keep the jobs of a run waiting', async () => {
+    const { groups } = current();
+    await groups.enter(1, 'x', 'run:a', 'a');
+    await groups.enter(1, 'y', 'run:b', 'b');
+    await groups.enter(1, 'z', 'job:b1', 'b');
+    await groups.enter(1, 'y', 'job:a1', 'a');
+    await groups.enter(1, 'z', 'job:a2', 'a');
+    await groups.enter(2, 'x', 'job:c1', 'c');
+    await groups.enter(1, 'x', 'run:d', 'd');
+    expect(await groups.heldUpBy('a')).toEqual(['b']);
+    for (const run of ['b', 'c', 'd']) expect(await groups.heldUpBy(run)).toEqual([]);
+    await groups.enter(1, 'x', 'job:b2', 'b');
+    expect(await groups.heldUpBy('b')).toEqual(['a']);
+    await groups.leave('job:a1');
+    expect(await groups.heldUpBy('a')).toEqual([]);
+  });
+
   it('knows the servers, and which one of them leads', async () => {
     const { workers } = current();
     await workers.enter({ id: 'a', place: '/a', engine: null });

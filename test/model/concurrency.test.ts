@@ -31,7 +31,7 @@ describe('one of a group goes on', () => {
       'run:3',
       false,
       ['run:2'],
-      'Waits for run 1 and 1 more in the concurrency group "deploy".',
+      'Waits for run 1 in the concurrency group "deploy".',
     ],
     [
       'the older one leaves the newer alone',
@@ -58,7 +58,7 @@ describe('one of a group goes on', () => {
       'run:3',
       false,
       ['run:1', 'run:2'],
-      'Waits for run 1 and 1 more in the concurrency group "deploy".',
+      'Waits for run 1 in the concurrency group "deploy".',
     ],
     [
       'nobody has it for a moment',
@@ -95,7 +95,7 @@ describe('one of a group goes on', () => {
       'job:2.a',
       false,
       ['job:1.b'],
-      'Waits for run 1 and 1 more in the concurrency group "deploy".',
+      'Waits for run 1 in the concurrency group "deploy".',
     ],
   ])('%s', (_, given, wanted, me, goes, cancel, note) => {
     const settled = settleGroup(given, wanted, me);

@@ -66,6 +66,23 @@ export function groupStore(db: Database): GroupStore {
       }
       return [...next];
     },
+
+    async heldUpBy(runId) {
+      const rows = await db
+        .selectFrom('line_entries as w')
+        .innerJoin('line_entries as h', (join) =>
+          join.onRef('h.repository_id', '=', 'w.repository_id').onRef('h.name', '=', 'w.name'),
+        )
+        .select('h.run_id')
+        .distinct()
+        .where('w.run_id', '=', runId)
+        .where('w.job_id', 'is not', null)
+        .where('w.holds', '=', 0)
+        .where('h.job_id', 'is', null)
+        .where('h.holds', '=', 1)
+        .execute();
+      return rows.map((row) => row.run_id);
+    },
   };
 }
 
