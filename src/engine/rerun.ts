@@ -1,5 +1,6 @@
 import { cancelledBy } from '#src/model/cancel.ts';
 import type { ButtonEvent, RerunEvent } from '#src/model/event.ts';
+import { fullName } from '#src/model/repository.ts';
 import type { Job } from '#src/model/run.ts';
 import { cancelRun } from './cancel.ts';
 import type { Parts } from './parts.ts';
@@ -32,7 +33,17 @@ export async function pressed(parts: Parts, event: ButtonEvent, wake: Wake): Pro
   if (view === null || view.run.repository.id !== event.repository.id) return 'The check run is none of ours.';
   if (event.identifier === 'cancel') {
     const asked = await cancelRun(parts, job.runId, cancelledBy(event.actor), wake);
-    return asked ? `Run ${job.runId} is being cancelled.` : 'The run is over already.';
+    if (!asked) return 'The run is over already, or being cancelled.';
+    await parts.store.audit.append({
+      at: parts.clock.now(),
+      actor: event.actor,
+      action: 'cancel button',
+      repository: fullName(event.repository),
+      subject: `run ${job.runId}`,
+      decision: 'allowed',
+      reason: `GitHub reports "${role}".`,
+    });
+    return `Run ${job.runId} is being cancelled.`;
   }
   return await restart(parts, job.runId, view.jobs.filter(failed), reranBy(event.actor), wake);
 }

@@ -279,6 +279,9 @@ it('the cancel button ends the whole run for who may, and for nobody else', asyn
   expect(await press('eve')).toContain('may not');
   expect((await viewOf(s, id)).run.cancel).toBeNull();
   expect(await press('ada')).toContain('is being cancelled');
+  expect(await s.store.audit.list(null, 5)).toMatchObject([
+    { actor: 'ada', action: 'cancel button', subject: `run ${id}` },
+  ]);
   const cancelled = 'cancelled: Cancelled by @ada.';
   expect(outcomes(await ended(s, id))).toEqual({ work: cancelled, next: cancelled });
 });
