@@ -30,7 +30,7 @@ export function openDockerParts(settings: DockerSettings): {
 } {
   const { dockerHost, home, limits, warm, credentials, logger, clock } = settings;
   const docker = connectDocker(dockerHost);
-  const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: clock.now });
+  const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: () => clock.now() });
   const uses = {
     pulled: (name: string) => void pulled.then((images) => images.pulled(name)),
     used: (name: string) => void pulled.then((images) => images.used(name)),
