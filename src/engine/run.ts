@@ -124,6 +124,11 @@ async function finish(
   diagnostics: Parameters<Parts['store']['runs']['finish']>[2] = run.diagnostics,
 ): Promise<Driven> {
   await parts.store.runs.finish(run.id, outcome, diagnostics, parts.clock.now());
+  if ((await parts.store.runs.get(run.id))?.state === 'running') {
+    // A person restarted a job at the same moment: the run goes on, and keeps its group.
+    void wake(run.id);
+    return onItsWay;
+  }
   parts.log.info({ run: run.id, outcome: outcome.kind, why: reasonOf(outcome) }, 'run completed');
   if (run.concurrency !== null) await leaveGroups(parts, `run:${run.id}`, wake);
   parts.reporter.report(run.id);

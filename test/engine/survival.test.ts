@@ -147,3 +147,27 @@ it('goes on with what it claimed while other servers took it for dead', async ()
   expect(view.jobs[0]?.attempt).toBe(1);
   expect(times).toBe(2);
 });
+
+it('goes on with a run of which a job is restarted just when it ends', async () => {
+  let restarted = false;
+  const s = await scenario({
+    commits: { a1: one },
+    store: withRuns((runs) => ({
+      finish: async (id, ...rest) => {
+        const jobs = (await runs.view(id))?.jobs ?? [];
+        if (!restarted)
+          await runs.restart(
+            id,
+            jobs.map((job) => job.id),
+            '@ada re-ran it',
+            Date.now(),
+          );
+        restarted = true;
+        await runs.finish(id, ...rest);
+      },
+    })),
+  });
+  const view = await s.play(trigger(push('a1')));
+  expect(view.run).toMatchObject({ state: 'completed', outcome: { kind: 'success' } });
+  expect(view.jobs[0]?.attempt).toBe(2);
+});
