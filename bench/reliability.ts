@@ -315,7 +315,7 @@ function copyRows(db: DatabaseSync, table: string, changed: Readonly<Record<stri
   const columns = db
     .prepare(`select name from pragma_table_info('${table}')`)
     .all()
-    .map((row) => `${row['name']}`);
+    .map((row) => String(row['name']));
   const values = columns.map((column) => changed[column] ?? `${table}."${column}"`);
   db.exec(`insert into ${table} (${columns.map((c) => `"${c}"`).join(', ')})
     select ${values.join(', ')} from ${table}, copies`);

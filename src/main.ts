@@ -185,7 +185,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     untell: (runId, jobIds) => untell(store.told, runId, jobIds),
     sources: source,
     images: docker.images,
-    sweep: engine.sweep,
+    sweep: () => engine.sweep(),
     rules: {
       runs: settings.SLIPWAY_KEEP_RUNS,
       runsMs: settings.SLIPWAY_KEEP_DAYS,
@@ -212,7 +212,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     watch: () => performance.now(),
     log: logger.child({ part: 'servers' }),
     onDead: (dead, alive) => engine.takeOver(dead, alive),
-    onLead: leadership.begin,
+    onLead: (signal) => leadership.begin(signal),
     onLost: () => engine.lose(),
   });
   const pages = webApp({
@@ -229,7 +229,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     version: version(),
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),
   });
-  const endPages = signals.listen('run', changes.notify);
+  const endPages = signals.listen('run', (runId) => changes.notify(runId));
   // Before anything is claimed: the jobs of a server that nobody knows of would be taken over by nobody.
   await store.workers.enter({ id: worker, place: home.place, engine: null });
   await engine.start({ alone: settings.DATABASE_URL === null });

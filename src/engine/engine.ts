@@ -120,7 +120,7 @@ export function createEngine(parts: Parts): Engine {
 
   async function opened(): Promise<void> {
     await sweep();
-    setImmediate(workers.pump);
+    setImmediate(() => workers.pump());
   }
 
   async function driveAll(): Promise<void> {
@@ -157,7 +157,7 @@ export function createEngine(parts: Parts): Engine {
       return true;
     },
 
-    lose: workers.lose,
+    lose: () => workers.lose(),
 
     async completed(runId) {
       const { promise, resolve } = Promise.withResolvers<void>();

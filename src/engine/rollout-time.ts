@@ -32,7 +32,7 @@ export function deadlineSince(since: number, timeoutMs: number, clock: Clock, ti
 }
 
 /** Milliseconds; 0 or less when it is over. */
-export function leftOf(deadline: Deadline, time: RolloutTime): number {
+function leftOf(deadline: Deadline, time: RolloutTime): number {
   return deadline.startedAt + deadline.timeoutMs - time.steady();
 }
 

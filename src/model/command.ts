@@ -21,7 +21,7 @@ const commands = {
   },
   cancel: {
     usage: '/cancel',
-    help: "Cancels the unfinished runs of this pull request. A deployment under way goes back.",
+    help: 'Cancels the unfinished runs of this pull request. A deployment under way goes back.',
     who: 'people with write permission',
   },
   help: { usage: '/help', help: 'Lists the commands.', who: 'everybody' },
@@ -57,8 +57,7 @@ function parseDeploy(args: readonly string[]): Command {
 
 function parseCancel(args: readonly string[]): Command {
   if (args.length === 0) return { kind: 'cancel' };
-  const message =
-    "`/cancel` cancels all unfinished runs of this pull request; write it alone on a line: `/cancel`.";
+  const message = '`/cancel` cancels all unfinished runs of this pull request; write it alone on a line: `/cancel`.';
   return { kind: 'malformed', message };
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { JobRequest } from '#src/engine/ports.ts';
@@ -39,9 +40,13 @@ afterEach(async () => {
 async function killed(request: JobRequest, die: string): Promise<void> {
   const { home, tree } = site;
   const settings = { home, tree: tree.path, socket: '/var/run/docker.sock', log: join(scratch, 'log'), request, die };
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'executor-child.ts'), JSON.stringify(settings)], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('executor-child.ts', import.meta.url)), JSON.stringify(settings)],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  );
   const [, signal] = (await once(child, 'exit')) as [number, string];
   expect(signal).toBe('SIGKILL');
 }

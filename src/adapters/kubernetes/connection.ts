@@ -34,7 +34,7 @@ export interface Patience {
   readonly silenceMs: number;
 }
 
-export const usualPatience: Patience = { outageMs: 10_000, answerMs: 30_000, silenceMs: 30_000 };
+const usualPatience: Patience = { outageMs: 10_000, answerMs: 30_000, silenceMs: 30_000 };
 
 /** The longest Retry-After that is kept. */
 const longestPauseMs = 60_000;

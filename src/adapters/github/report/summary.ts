@@ -30,7 +30,7 @@ function opening(job: Job): string {
 }
 
 /** The attempts that this check run showed before, all of which were repeated by themselves: a person's re-run has its own. */
-export function repeatsOf(job: Job): readonly Attempt[] {
+function repeatsOf(job: Job): readonly Attempt[] {
   return job.earlier.slice(job.earlier.findLastIndex(({ by }) => by === 'person') + 1);
 }
 
