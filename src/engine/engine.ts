@@ -1,4 +1,5 @@
 import type { Event } from '#src/model/event.ts';
+import { retryOf, withTries } from '#src/model/retry.ts';
 import type { Cancellation, Job } from '#src/model/run.ts';
 import { cancelRun } from './cancel.ts';
 import { createGate, sleep } from './gate.ts';
@@ -69,12 +70,17 @@ export function createEngine(parts: Parts): Engine {
 
   async function rounds(runId: string, entry: { again: boolean; hurry: AbortController }): Promise<void> {
     let failures = 0;
+    let failing: number | null = null;
+    const failedFor = (): number => {
+      failing ??= performance.now();
+      return performance.now() - failing;
+    };
     while (entry.again && !stopping.signal.aborted) {
       entry.again = false;
       entry.hurry = new AbortController();
       const pause = AbortSignal.any([stopping.signal, entry.hurry.signal]);
       try {
-        const driven = await driveRun(parts, runId, wake, stopping.signal);
+        const driven = await driveRun(parts, runId, wake, stopping.signal, failedFor);
         failures = 0;
         workers.pump();
         if (driven.completed) settle(runId);
@@ -185,18 +191,18 @@ export function createEngine(parts: Parts): Engine {
     },
   };
 
+  /** Jobs whose containers nobody reaches any more. */
   async function repeatElsewhere(jobs: readonly Job[]): Promise<void> {
+    const outcome = {
+      kind: 'broken',
+      reason: 'The server that ran it is gone, and its container out of reach.',
+    } as const;
     for (const job of jobs) {
       const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
-      const why = 'the server that ran it is gone';
-      await runs.again(owned, {
-        outcome: null,
-        by: 'platform',
-        why,
-        note: null,
-        notBefore: null,
-        at: parts.clock.now(),
-      });
+      const at = parts.clock.now();
+      const retry = retryOf(job, outcome);
+      if (retry === null) await runs.complete(owned, { outcome: withTries(job, outcome), at });
+      else await runs.again(owned, { ...retry, outcome, notBefore: null, at });
       parts.reporter.report(job.runId);
     }
   }

@@ -68,9 +68,14 @@ export function createMembership(options: MembershipOptions): Membership {
       engine = await options.engine();
       if (engine !== null) await workers.enter({ id, place, engine });
     }
+    // Before the others are: whoever owns a job was there before it claimed it.
+    const owners = leading === null ? [] : await workers.owners();
     const all = await workers.all();
+    const lost = owners.filter((owner) => all.every((worker) => worker.id !== owner));
     const dead = all.filter((worker) => worker.id !== id && isDead(worker, now));
     const alive = all.filter((worker) => !dead.includes(worker));
+    // One that was taken for dead claimed a job before it noticed, and died: nobody else would ever look after it.
+    for (const owner of lost) await options.onDead({ id: owner, place: '', engine: null, beats: 0 }, alive);
     for (const worker of dead) {
       if (!(await options.onDead(worker, alive))) continue;
       await workers.remove(worker.id);

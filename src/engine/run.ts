@@ -25,15 +25,22 @@ const planPausesMs = [2_000, 5_000, 15_000, 60_000] as const;
  * Takes one run as far as it goes without waiting for jobs: plans it if it isn't planned, waits for its concurrency group,
  * queues the jobs whose needs are completed, ends those that don't run, ends the run when nothing is left.
  * Every transition is stored before the next; called again after a crash, or by two servers, it goes on from there.
+ * `failedFor` answers since when it couldn't be planned, milliseconds.
  */
-export async function driveRun(parts: Parts, runId: string, wake: Wake, signal: AbortSignal): Promise<Driven> {
+export async function driveRun(
+  parts: Parts,
+  runId: string,
+  wake: Wake,
+  signal: AbortSignal,
+  failedFor: () => number,
+): Promise<Driven> {
   const run = await parts.store.runs.get(runId);
   if (run === null || run.state === 'completed') return completed;
   if (run.state === 'pending') {
     if (run.cancel !== null) {
       return await finish(parts, run, { kind: 'cancelled', reason: run.cancel.reason }, wake);
     }
-    const pause = await planRun(parts, run, wake, signal);
+    const pause = await planRun(parts, run, wake, signal, failedFor);
     if (pause !== null) return { completed: false, again: pause };
   }
   const view = await parts.store.runs.view(runId);
@@ -45,15 +52,22 @@ export async function driveRun(parts: Parts, runId: string, wake: Wake, signal: 
 }
 
 /** Plans the run, or answers when to try again. */
-async function planRun(parts: Parts, run: Run, wake: Wake, signal: AbortSignal): Promise<number | null> {
+async function planRun(
+  parts: Parts,
+  run: Run,
+  wake: Wake,
+  signal: AbortSignal,
+  failedFor: () => number,
+): Promise<number | null> {
   const loaded = await loadPlan(parts, run, signal);
   const at = parts.clock.now();
   if (loaded.kind === 'ended') {
     const { outcome } = loaded;
-    const age = at - run.createdAt;
     const again = outcome.kind === 'broken' && outcome.retry !== 'never' && parts.limits.repeatsItself;
-    if (again && age >= 0 && age < planPatienceMs) {
-      const pause = planPausesMs.find((ms) => age < 4 * ms) ?? planPausesMs.at(-1) ?? 0;
+    // By this process's watch: how long nobody was there to try doesn't count.
+    const failed = again ? failedFor() : 0;
+    if (again && failed < planPatienceMs) {
+      const pause = planPausesMs.find((ms) => failed < 4 * ms) ?? planPausesMs.at(-1) ?? 0;
       parts.log.warn({ run: run.id, why: outcome.reason, pause }, 'a run could not be planned yet; trying again');
       const note = `${outcome.reason} Slipway tries again by itself for an hour.`;
       if (run.note !== note) await parts.store.runs.note(run.id, note);

@@ -211,6 +211,8 @@ export interface WorkerStore {
   /** False if it was removed meanwhile: its jobs are another's by now. */
   beat(id: string): Promise<boolean>;
   all(): Promise<readonly Worker[]>;
+  /** Who owns running jobs, whether it is known as a worker or not. */
+  owners(): Promise<readonly string[]>;
   /** Removes it; if it led, nobody does. */
   remove(id: string): Promise<void>;
   leader(): Promise<string | null>;

@@ -96,6 +96,15 @@ export function groupsContract(current: () => Store): void {
     expect(await groups.heldUpBy('a')).toEqual([]);
   });
 
+  it('knows who owns running jobs', async () => {
+    const { runs, workers } = current();
+    const { jobs } = await plannedRun(current(), push('a'.repeat(40)), [planned('a'), planned('b'), planned('c')]);
+    expect(await workers.owners()).toEqual([]);
+    for (const job of jobs) await runs.queue(job, 1000);
+    for (const worker of ['x', 'y', 'y']) await runs.claim(worker, ['script'], 2000);
+    expect([...(await workers.owners())].sort()).toEqual(['x', 'y']);
+  });
+
   it('knows the servers, and which one of them leads', async () => {
     const { workers } = current();
     await workers.enter({ id: 'a', place: '/a', engine: null });

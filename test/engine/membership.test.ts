@@ -15,7 +15,7 @@ async function aLease(watch: { at: number }, ...servers: { look(): Promise<void>
   for (const server of servers) await server.look();
 }
 
-function memory(): WorkerStore & { failing: boolean } {
+function memory(): WorkerStore & { failing: boolean; ownersOfJobs: string[] } {
   const rows = new Map<string, Worker>();
   let leader: string | null = null;
   return {
@@ -32,6 +32,10 @@ function memory(): WorkerStore & { failing: boolean } {
     async all() {
       return [...rows.values()];
     },
+    async owners() {
+      return this.ownersOfJobs;
+    },
+    ownersOfJobs: [],
     async remove(id) {
       rows.delete(id);
       if (leader === id) leader = null;
@@ -146,4 +150,19 @@ it('takes the place of an earlier process at once, and leaves a dead server to w
   expect((await store.all()).map((worker) => worker.id).sort()).toEqual(['far', 'next']);
   await far.stop();
   await next.stop();
+});
+
+it('takes over from a server that nobody knows, as the leader', async () => {
+  const store = memory();
+  const watch = { at: 0 };
+  const leader = server(store, 'leader', { watch });
+  const other = server(store, 'other', { watch });
+  await leader.start();
+  await other.start();
+  store.ownersOfJobs = ['unknown', 'other'];
+  await other.look();
+  await leader.look();
+  expect([leader.seen.dead, other.seen.dead]).toEqual([['unknown'], []]);
+  await leader.stop();
+  await other.stop();
 });

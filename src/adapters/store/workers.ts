@@ -25,6 +25,11 @@ export function workerStore(db: Database): WorkerStore {
       return db.selectFrom('workers').select(['id', 'place', 'engine', 'beats']).orderBy('id').execute();
     },
 
+    async owners() {
+      const rows = await db.selectFrom('jobs').select('worker').distinct().where('state', '=', 'running').execute();
+      return rows.flatMap((row) => row.worker ?? []);
+    },
+
     async remove(id) {
       await db.transaction().execute(async (tx) => {
         await tx.deleteFrom('workers').where('id', '=', id).execute();
