@@ -148,16 +148,18 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
 
   /** Stores the end, or that the job runs again. False if it isn't this server's any more. */
   async function end(run: Run, job: Job, completion: Completion): Promise<boolean> {
-    const at = parts.clock.now();
+    const present = parts.clock.now();
+    // A clock that was set back meanwhile: nothing ends before it began.
+    const at = Math.max(present, job.startedAt ?? present);
     const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
     const log = { run: job.runId, job: job.plan.key, attempt: job.attempt, outcome: completion.outcome.kind };
-    const [fresh, now] = await Promise.all([runs.get(run.id), runs.job(job.id)]);
-    const cancelled = fresh === null || fresh.cancel !== null || now?.cancel != null;
+    const [fresh, current] = await Promise.all([runs.get(run.id), runs.job(job.id)]);
+    const cancelled = fresh === null || fresh.cancel !== null || (current?.cancel ?? null) !== null;
     const mayRetry = !cancelled && (completion.outcome.kind !== 'broken' || parts.limits.repeatsItself);
     const retry = mayRetry ? retryOf(job, completion.outcome) : null;
     if (retry !== null) {
       const { by, why, note, delayMs } = retry;
-      const notBefore = delayMs > 0 ? at + delayMs : null;
+      const notBefore = delayMs > 0 ? present + delayMs : null;
       const again = await runs.again(owned, { outcome: completion.outcome, by, why, note, notBefore, at });
       if (again) parts.log.warn({ ...log, why, delayMs }, 'job runs again');
       parts.store.signals.send('jobs', '');

@@ -18,7 +18,8 @@ export function createReadiness(checks: Checks, deadline: number, clock: Clock):
   let last: { readonly at: number; readonly answer: Promise<Readiness> } | null = null;
   return () => {
     const now = clock.now();
-    if (!last || now - last.at >= freshFor) last = { at: now, answer: readiness(checks, deadline) };
+    // A clock that was set back must not keep an old answer.
+    if (!last || now < last.at || now - last.at >= freshFor) last = { at: now, answer: readiness(checks, deadline) };
     return last.answer;
   };
 }

@@ -51,7 +51,7 @@ export async function attachJob(
     throw error;
   } finally {
     if (stop.left && place) await leavePlace(place);
-    else if (begun) site.background.run('cleaning up after a job', () => close(site, name, place, true));
+    else if (begun) site.background.run('cleaning up after a job', () => close(site, name, place, !stop.isUnwanted));
   }
 }
 

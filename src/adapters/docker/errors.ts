@@ -71,7 +71,7 @@ function platformMessage({ message, code }: EngineFailure, doing: string): strin
         : 'Start Docker, or set DOCKER_HOST to where it listens.';
     return `Docker can't be reached while ${doing} (${message}). ${hint}`;
   }
-  if (code === 'ECONNRESET') {
+  if (code === 'ECONNRESET' || code === 'EPIPE') {
     return `Docker broke off or did not answer in time while ${doing} (${message}). See that the engine is well.`;
   }
   return `Docker failed while ${doing}: ${message}`;

@@ -93,13 +93,13 @@ function openedAt(path: string, log: FileHandle, pipe: FileHandle | null): JobFo
 /** A pipe holds 64 KB; what is more waits until the container has read. */
 async function writeAll(pipe: FileHandle, bytes: Buffer): Promise<void> {
   let rest = bytes;
-  const deadline = Date.now() + 60_000;
+  const deadline = performance.now() + 60_000;
   while (rest.length > 0) {
     try {
       const { bytesWritten } = await pipe.write(rest, 0, Math.min(rest.length, 65_536));
       rest = rest.subarray(bytesWritten);
     } catch (error) {
-      if ((error as { code?: string }).code !== 'EAGAIN' || Date.now() > deadline) throw error;
+      if ((error as { code?: string }).code !== 'EAGAIN' || performance.now() > deadline) throw error;
       await sleep(5);
     }
   }

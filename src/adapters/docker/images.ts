@@ -82,7 +82,7 @@ async function pull(name: string, { patient, credentialsOf, say, signal }: PullC
   const credentials = credentialsOf(registry);
   const authconfig = credentials ? { ...credentials, serveraddress: registry } : undefined;
   say(`Pulling ${name}`);
-  const started = Date.now();
+  const started = performance.now();
   let stream: Readable;
   try {
     stream = (await patient.pull(withTag(name), {
@@ -94,7 +94,7 @@ async function pull(name: string, { patient, credentialsOf, say, signal }: PullC
     throw pullFailure(error, name, registry, credentials !== null);
   }
   await follow(stream, name, registry, credentials !== null, say, signal);
-  say(`Pulled ${name} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  say(`Pulled ${name} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
 interface PullRecord {
@@ -116,7 +116,7 @@ async function follow(
   const stop = () => stream.destroy();
   signal.addEventListener('abort', stop);
   const layers = new Map<string, { current: number; total: number }>();
-  let said = Date.now();
+  let said = performance.now();
   let text = '';
   try {
     for await (const chunk of stream) {
@@ -131,8 +131,8 @@ async function follow(
         if (record.status === 'Downloading' && record.id && detail?.total) {
           layers.set(record.id, { current: detail.current ?? 0, total: detail.total });
         }
-        if (Date.now() - said < 3000 || layers.size === 0) continue;
-        said = Date.now();
+        if (performance.now() - said < 3000 || layers.size === 0) continue;
+        said = performance.now();
         const sum = (key: 'current' | 'total') => [...layers.values()].reduce((n, layer) => n + layer[key], 0) / 1e6;
         say(`Pulling ${name}: ${sum('current').toFixed(0)} of ${sum('total').toFixed(0)} MB`);
       }

@@ -122,7 +122,7 @@ function cleanUp(
 ): void {
   site.background.run('cleaning up after a job', async () => {
     const place = await opening.catch(() => null);
-    if (place) await closePlace(site, place, own.begun);
+    if (place) await closePlace(site, place, own.begun && !own.stop.isUnwanted);
     await services.close();
   });
   pool.used(image);

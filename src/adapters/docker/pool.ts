@@ -39,7 +39,7 @@ export function createPool(site: Site, size: number): Pool {
 
   /** The images to be kept ready, one entry a container, in turn from the one used last. */
   function wanted(): readonly Image[] {
-    const recent = [...uses.values()].toReversed().filter((use) => Date.now() - use.at < IDLE_TIME);
+    const recent = [...uses.values()].toReversed().filter((use) => performance.now() - use.at < IDLE_TIME);
     return recent.length === 0
       ? []
       : Array.from({ length: size }, (_, i) => recent[i % recent.length]).flatMap((use) => (use ? [use.image] : []));
@@ -57,7 +57,7 @@ export function createPool(site: Site, size: number): Pool {
       if (closed || timer) return;
       await add(image);
     }
-    for (const [id, use] of uses) if (Date.now() - use.at >= IDLE_TIME) uses.delete(id);
+    for (const [id, use] of uses) if (performance.now() - use.at >= IDLE_TIME) uses.delete(id);
     if (uses.size > 0 && !timer) later(IDLE_TIME / 10);
   }
 
@@ -87,7 +87,7 @@ export function createPool(site: Site, size: number): Pool {
   function used(image: Image): void {
     if (size === 0) return;
     uses.delete(image.id);
-    uses.set(image.id, { image, at: Date.now() });
+    uses.set(image.id, { image, at: performance.now() });
     later(QUIET);
   }
 

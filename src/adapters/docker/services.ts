@@ -100,7 +100,7 @@ function serviceName(network: string, spec: ServiceSpec): string {
 /** Waits until the service takes connections or is healthy. UserError if it dies or isn't ready in time. */
 export async function untilReady(service: RunningService, signal: AbortSignal): Promise<void> {
   const { spec, image, container } = service;
-  const deadline = Date.now() + spec.readyTimeoutSeconds * 1000;
+  const deadline = performance.now() + spec.readyTimeoutSeconds * 1000;
   const port = spec.port ?? (image.healthCheck ? null : image.port);
   for (;;) {
     signal.throwIfAborted();
@@ -113,7 +113,7 @@ export async function untilReady(service: RunningService, signal: AbortSignal): 
       );
     }
     if (await isReady(container, info, port, spec.port === null && image.healthCheck)) return;
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       const lacks = port === null ? "its health check hasn't passed" : `nothing listens on port ${port}`;
       throw new UserError(
         `The service ${spec.name} (${image.name}) wasn't ready after ${spec.readyTimeoutSeconds} s: ${lacks}.`,

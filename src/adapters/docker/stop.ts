@@ -6,6 +6,8 @@ export interface Stop {
   /** Aborted by either. */
   readonly signal: AbortSignal;
   readonly outcome: Outcome | null;
+  /** It was stopped for what it wrote, or because nobody wants it: nobody has to tell its log once more, which may fill the disk. */
+  readonly isUnwanted: boolean;
   /** Set when the server ends: what is to be thrown. */
   readonly left: { readonly reason: unknown } | null;
   end(outcome: Outcome): void;
@@ -50,6 +52,9 @@ export function createStop(ends: Ends): Stop {
     signal,
     get outcome() {
       return outcome;
+    },
+    get isUnwanted() {
+      return outcome?.kind === 'failure' || outcome?.kind === 'cancelled';
     },
     get left() {
       return left;

@@ -17,7 +17,7 @@ export interface LastState {
   readonly unreachable: boolean;
 }
 
-type Told = Pick<JobOutput['state'], 'step' | 'done' | 'inputsFailed' | 'unpacked'>;
+type Told = Pick<JobOutput['state'], 'step' | 'done' | 'hasBegun' | 'inputsFailed' | 'unpacked'>;
 
 /**
  * The outcome of a job that wasn't stopped. `last` is null if the job told its end, which is the rule.
@@ -32,7 +32,7 @@ export function judge(
   const packing = request.artifacts.length + request.reports.length > 0;
   // A job that told its exit code and had nothing to pack, or failed, has told all that counts.
   const settled = state.inputsFailed || (state.done !== null && (state.done.code !== 0 || !packing));
-  if (last !== null && !settled) refuse(last);
+  if (last !== null && !settled) refuse(last, state.hasBegun);
   if (state.inputsFailed) {
     return {
       kind: 'failure',
@@ -66,7 +66,7 @@ const OWN_FAULTS = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV
  * Throws PlatformError for an end that can't be the job's doing. The kernel protects the container's first process from
  * the job's signals, so one ended it from outside, unless memory ran out or the image's shell crashed.
  */
-function refuse(last: LastState): void {
+function refuse(last: LastState, hasBegun: boolean): void {
   if (last.unreachable) {
     throw ended("The Docker engine went away while the job ran, and can't be reached since. See that it is well.");
   }
@@ -80,6 +80,12 @@ function refuse(last: LastState): void {
   if (exitCode > 128 && !fault && !memory) {
     throw ended(
       `The job's container was ended from outside while the job ran (exit code ${exitCode}): somebody stopped it, or the Docker engine was restarted.`,
+    );
+  }
+  // Nothing of the job's has run: an engine that is shutting down ends containers in odd ways. 126 and 127 are the shell's.
+  if (!hasBegun && ![0, 126, 127].includes(exitCode)) {
+    throw ended(
+      `The job's container ended before the job could begin (exit code ${exitCode}). See that the engine is well, and that the image's /bin/sh is a shell.`,
     );
   }
   // The shell went its way to the end, and couldn't say so.

@@ -176,7 +176,7 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
   }
 
   async function fetch(remote: Remote, purpose: string, refspecs: readonly string[]): Promise<GitResult> {
-    const giveUp = Date.now() + 2 * staleLockMs;
+    const giveUp = performance.now() + 2 * staleLockMs;
     for (;;) {
       const result = await git(['-c', 'fetch.unpackLimit=1', ...fetchArgs, remote.url, ...refspecs], {
         ...call,
@@ -184,7 +184,8 @@ export function openMirror(git: Git, dir: string, name: string, settings: Mirror
         remote,
         timeoutMs: settings.fetchTimeoutMs,
       });
-      if (result.code === 0 || explain(result.stderr, purpose).kind !== 'busy' || Date.now() > giveUp) return result;
+      if (result.code === 0 || explain(result.stderr, purpose).kind !== 'busy' || performance.now() > giveUp)
+        return result;
       await removeStaleLocks(dir);
       await sleep(500, undefined, { signal: settings.closing });
     }

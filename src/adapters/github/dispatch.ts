@@ -99,7 +99,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     const pending = await options.store.pending(limit);
     if (closing.signal.aborted) return;
     more = pending.length >= limit;
-    const now = Date.now();
+    const now = performance.now();
     /** Lanes in which the dispatcher before this one still has something: what came later waits for it. */
     const blocked = new Set<string>();
     for (const delivery of pending) {
@@ -169,7 +169,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     const times = failed.get(guid)?.times ?? 0;
     const wait = error instanceof ZodError ? undefined : retryMs[times];
     if (wait !== undefined) {
-      failed.set(guid, { times: times + 1, notBefore: Date.now() + wait });
+      failed.set(guid, { times: times + 1, notBefore: performance.now() + wait });
       options.logger.warn({ ...told(error), guid, event }, `A delivery failed; it is tried again in ${wait / 1000} s.`);
       wakeIn(wait);
       return;
@@ -180,7 +180,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     try {
       await finish(guid, result);
     } catch {
-      failed.set(guid, { times, notBefore: Date.now() + 5_000 });
+      failed.set(guid, { times, notBefore: performance.now() + 5_000 });
       wakeIn(5_000);
     }
   }
@@ -194,7 +194,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
   /** Wakes at this time, unless it wakes earlier anyway. */
   function wakeIn(ms: number): void {
     if (closing.signal.aborted) return;
-    const at = Date.now() + ms;
+    const at = performance.now() + ms;
     if (alarm && alarm.at <= at) return;
     if (alarm) clearTimeout(alarm.timer);
     const timer = setTimeout(() => {

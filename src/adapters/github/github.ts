@@ -49,6 +49,8 @@ export interface Urgency {
 const defaultTimeoutMs = 30_000;
 const pingTimeoutMs = 5_000;
 const tokenMarginMs = 5 * 60_000;
+/** A token lives an hour. */
+const tokenUseMs = 3_600_000 - tokenMarginMs;
 const rateRetries = 4;
 const readRetries = 2;
 
@@ -79,7 +81,10 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
   });
   await probot.ready();
   const clients = new Map<number, Promise<Client>>();
-  const tokens = new Map<number, Promise<{ readonly token: string; readonly expiresAt: string }>>();
+  const tokens = new Map<
+    number,
+    Promise<{ readonly token: string; readonly expiresAt: string; readonly askedAt: number }>
+  >();
 
   return {
     appId: options.appId,
@@ -95,13 +100,16 @@ export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
     },
     async token(repository) {
       const cached = await tokens.get(repository.id)?.catch(() => null);
-      if (cached && Date.parse(cached.expiresAt) - tokenMarginMs > Date.now()) return cached.token;
-      const fresh = patiently(() => narrowToken(probot, repository));
-      tokens.set(repository.id, fresh);
+      const fresh = (it: { readonly expiresAt: string; readonly askedAt: number }): boolean =>
+        // Neither clock alone is enough: one may be set back, the other stands still while the machine sleeps.
+        Date.parse(it.expiresAt) - tokenMarginMs > Date.now() && performance.now() - it.askedAt < tokenUseMs;
+      if (cached && fresh(cached)) return cached.token;
+      const asked = patiently(() => narrowToken(probot, repository));
+      tokens.set(repository.id, asked);
       try {
-        return (await fresh).token;
+        return (await asked).token;
       } catch (error) {
-        if (tokens.get(repository.id) === fresh) tokens.delete(repository.id);
+        if (tokens.get(repository.id) === asked) tokens.delete(repository.id);
         throw asPlatformError(`give a token for ${fullName(repository)}`, error);
       }
     },
@@ -149,14 +157,16 @@ interface OctokitOptions {
 }
 
 async function narrowToken(probot: Probot, repository: Repository) {
+  const askedAt = performance.now();
   const app = await probot.auth();
-  return (await app.auth({
+  const given = (await app.auth({
     type: 'installation',
     installationId: repository.installationId,
     repositoryIds: [repository.id],
     permissions: { contents: 'read' },
     refresh: true,
   })) as { readonly token: string; readonly expiresAt: string };
+  return { ...given, askedAt };
 }
 
 const tokenPausesMs = [500, 2_000, 8_000];
@@ -215,8 +225,9 @@ async function withToken<T>(octokit: Client, send: () => Promise<T>): Promise<T>
     if ((error as { readonly status?: unknown }).status !== 401) throw error;
     const auth = octokit.auth as (options: object) => Promise<{ readonly createdAt: string }>;
     const { createdAt } = await auth({ type: 'installation' });
-    // Many requests fail at once, and the first of them renews it for all.
-    if (Date.parse(createdAt) < began) await auth({ type: 'installation', refresh: true });
+    const created = Date.parse(createdAt);
+    // Many requests fail at once, and the first of them renews it for all. One of the future is old: the clock was set back.
+    if (created < began || created > Date.now()) await auth({ type: 'installation', refresh: true });
     return send();
   }
 }

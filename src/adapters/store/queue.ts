@@ -9,6 +9,9 @@ import type { Database } from './schema.ts';
 
 type Kind = PlannedJob['work']['kind'];
 
+/** No pause lasts so long: a job that is due later than that was told so by a clock that has been set back. Milliseconds. */
+const longestPauseMs = 10 * 60_000;
+
 const priorities: readonly PlannedJob['priority'][] = [2, 1, 0];
 
 /** Gives queued jobs to workers, fair between repositories. */
@@ -84,7 +87,7 @@ async function nextInTurn(tx: Database, dialect: Dialect, kinds: readonly Kind[]
     join jobs as j on j.id = (
       select head.id from jobs as head where head.state = 'queued' and head.kind = lanes.kind
         and head.priority = lanes.priority and head.repository_id = lanes.repository_id
-        and (head.not_before is null or head.not_before <= ${at})
+        and (head.not_before is null or head.not_before <= ${at} or head.not_before > ${at + longestPauseMs})
       order by head.queued_at, head.id limit 1)
     where j.state = 'queued'
     order by lanes.priority desc,
@@ -101,7 +104,9 @@ function due(db: Database, kinds: readonly Kind[], at: number) {
     .select('id')
     .where('state', '=', 'queued')
     .where('kind', 'in', kinds)
-    .where((eb) => eb.or([eb('not_before', 'is', null), eb('not_before', '<=', at)]));
+    .where((eb) =>
+      eb.or([eb('not_before', 'is', null), eb('not_before', '<=', at), eb('not_before', '>', at + longestPauseMs)]),
+    );
 }
 
 async function anyDue(db: Database, kinds: readonly Kind[], at: number): Promise<boolean> {

@@ -40,7 +40,7 @@ export class Sqlite implements SqliteDatabase {
     if (known) return known;
     // A transaction that reads first and writes later fails if another process wrote in between; so each is a writer from its start.
     const text = sql === 'begin' ? 'begin immediate' : sql;
-    const statement = this.#guard(() => this.#statement(this.#db.prepare(text)));
+    const statement = this.#guard(() => this.#statement(this.#db.prepare(text), sql === 'rollback'));
     if (this.#prepared.size >= preparedLimit) this.#prepared.clear();
     this.#prepared.set(sql, statement);
     return statement;
@@ -65,11 +65,15 @@ export class Sqlite implements SqliteDatabase {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  #statement(statement: StatementSync): SqliteStatement {
+  #statement(statement: StatementSync, rollsBack: boolean): SqliteStatement {
     return {
       reader: statement.columns().length > 0,
       all: (parameters) => this.#guard(() => statement.all(...bindable(parameters))),
-      run: (parameters) => this.#guard(() => statement.run(...bindable(parameters))),
+      run: (parameters) => {
+        // A full disk has rolled it back already; failing again would hide why.
+        if (rollsBack && !this.#db.isTransaction) return nothing;
+        return this.#guard(() => statement.run(...bindable(parameters)));
+      },
       iterate: (parameters) => statement.iterate(...bindable(parameters)),
     };
   }
@@ -83,6 +87,8 @@ export class Sqlite implements SqliteDatabase {
     }
   }
 }
+
+const nothing = { changes: 0, lastInsertRowid: 0 };
 
 type Bindable = null | number | bigint | string | Uint8Array;
 

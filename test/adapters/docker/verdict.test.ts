@@ -6,10 +6,11 @@ import { PlatformError } from '#src/model/outcome.ts';
 const limits = { memory: 4 * 1024 ** 3, cpus: null, pids: 2048 };
 const ended: LastState = { exitCode: 0, oomKilled: false, gone: false, restarted: false, unreachable: false };
 const plain = { steps: [{ name: 'test', script: 'x' }], shell: 'sh', artifacts: [], reports: [] } as const;
-const told = { step: 0, done: null, inputsFailed: false, unpacked: new Set<string>() };
+const told = { step: 0, done: null, hasBegun: true, inputsFailed: false, unpacked: new Set<string>() };
+const silent = { ...told, step: null, hasBegun: false };
 const done = (code: number, oomKills = 0) => ({ ...told, done: { code, oomKills } });
 
-function verdict(state: typeof told | ReturnType<typeof done>, last: Partial<LastState> | null, packs = false): string {
+function verdict(state: Parameters<typeof judge>[1], last: Partial<LastState> | null, packs = false): string {
   try {
     const request = { ...plain, artifacts: packs ? ['a'] : [] };
     const outcome = judge(request, state, last && { ...ended, ...last }, limits);
@@ -35,6 +36,13 @@ describe('whose doing the end of a job is', () => {
     ['docker rm -f', told, { exitCode: null, gone: true }, /^once: .*is gone/],
     ["a crash of the image's shell", told, { exitCode: 139 }, /^failure: .*SIGSEGV/],
     ['a shell that gave up', told, { exitCode: 2 }, /^failure: .*exit code 2, and the job's container/],
+    [
+      'a container that ended before its job began',
+      silent,
+      { exitCode: 2 },
+      /^once: .*ended before the job could begin/,
+    ],
+    ['an image without a program that it needs', silent, { exitCode: 127 }, /^failure: .*lacks a program/],
     ['a full disk: no mark could be written', told, { exitCode: 0 }, /^once: .*disk full/],
     ['a kill after a success that had nothing to pack', done(0), { exitCode: 137 }, /^success/],
     ['a kill after a failure', done(3), { exitCode: 137 }, /^failure: .*exit code 3/],
