@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import { type GitHub, startGitHub } from '#dev/github/index.ts';
 import { freePort } from '#dev/ports.ts';
 import { registerSlipway } from '#dev/slipway.ts';
-import { docker } from '../docker.ts';
+import type Docker from 'dockerode';
+import { docker as sharedDocker } from '../docker.ts';
 
 const run = promisify(execFile);
 const program = fileURLToPath(new URL('server.ts', import.meta.url));
@@ -17,6 +18,8 @@ const readyMs = 60_000;
 /** A server that may be killed and started again on the same data. */
 export interface Victim {
   readonly home: string;
+  /** Where it listens. */
+  readonly address: string;
   /** Starts it; with `killAt` it kills itself there (see server.ts). Resolves when it listens, or died before. */
   start(killAt?: string): Promise<void>;
   readonly running: boolean;
@@ -49,17 +52,26 @@ export interface Repository {
   /** Commits these files on the branch and pushes it; answers with the commit. */
   push(files: Readonly<Record<string, string>>, branch?: string): Promise<string>;
   tag(name: string): Promise<void>;
+  /** Commits these files on no branch and pushes the commit as this tag; answers with it. */
+  release(name: string, files: Readonly<Record<string, string>>): Promise<string>;
 }
 
-export async function openTown(): Promise<Town> {
+/** `docker`: the engine that its servers use, if they use another one than the machine's. `disk`: where their data lies. */
+export interface TownOptions {
+  readonly docker?: Docker;
+  readonly disk?: string;
+}
+
+export async function openTown(options: TownOptions = {}): Promise<Town> {
+  const docker = options.docker ?? sharedDocker;
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'slipway-killer-'));
   stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   await mkdir(join(folder, 'github'));
   const github = await startGitHub({ home: join(folder, 'github') });
   stack.defer(() => github.close());
-  const home = join(folder, 'slipway');
-  stack.defer(() => clear(home));
+  const home = join(options.disk ?? folder, 'slipway');
+  stack.defer(() => clear(docker, home));
   const port = await freePort();
   const { app, env } = await registerSlipway(github, { port, home });
   let installed = false;
@@ -82,7 +94,7 @@ export async function openTown(): Promise<Town> {
       installed = true;
       return openRepository(github, `acme/${name}`, join(folder, `work-${name}`));
     },
-    left: () => leftOf(home),
+    left: () => leftOf(docker, home),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -100,6 +112,7 @@ function createVictim(home: string, env: Readonly<Record<string, string>>): Vict
 
   return {
     home,
+    address: `http://127.0.0.1:${env['PORT']}`,
     get running() {
       return child !== null && alive(child);
     },
@@ -142,6 +155,12 @@ async function openRepository(github: GitHub, fullName: string, folder: string):
   const person = ['-c', 'user.name=Ada', '-c', 'user.email=ada@acme.example'];
   const git = async (...args: string[]): Promise<string> =>
     (await run('git', [...person, ...args], { cwd: folder })).stdout.trim();
+  const commit = async (files: Readonly<Record<string, string>>): Promise<string> => {
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    await git('add', '--all');
+    await git('commit', '--quiet', '--allow-empty', '--message', 'Change something');
+    return git('rev-parse', 'HEAD');
+  };
   await mkdir(folder);
   await git('init', '--quiet', '--initial-branch=main');
   await git('remote', 'add', 'origin', github.pushUrl(fullName, 'ada'));
@@ -149,15 +168,20 @@ async function openRepository(github: GitHub, fullName: string, folder: string):
     fullName,
     async push(files, branch = 'main') {
       await git('switch', '--quiet', '--force-create', branch);
-      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-      await git('add', '--all');
-      await git('commit', '--quiet', '--allow-empty', '--message', 'Change something');
+      const sha = await commit(files);
       await git('push', '--quiet', '--force', 'origin', branch);
-      return git('rev-parse', 'HEAD');
+      return sha;
     },
     async tag(name) {
       await git('tag', name);
       await git('push', '--quiet', 'origin', name);
+    },
+    async release(name, files) {
+      await git('switch', '--quiet', '--detach');
+      const sha = await commit(files);
+      await git('tag', name);
+      await git('push', '--quiet', 'origin', name);
+      return sha;
     },
   };
 }
@@ -166,7 +190,7 @@ async function installation(home: string): Promise<string | null> {
   return (await readFile(join(home, 'installation'), 'utf8').catch(() => null))?.trim() ?? null;
 }
 
-async function leftOf(home: string): Promise<readonly string[]> {
+async function leftOf(docker: Docker, home: string): Promise<readonly string[]> {
   const id = await installation(home);
   if (id === null) return [];
   const filters = { label: [`slipway.home=${id}`] };
@@ -183,7 +207,7 @@ async function leftOf(home: string): Promise<readonly string[]> {
 }
 
 /** Whatever a failed test has left. */
-async function clear(home: string): Promise<void> {
+async function clear(docker: Docker, home: string): Promise<void> {
   const id = await installation(home);
   if (id === null) return;
   const filters = { label: [`slipway.home=${id}`] };
