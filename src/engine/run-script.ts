@@ -32,7 +32,7 @@ export async function runScript(parts: Parts, run: Run, work: ScriptWork, given:
     const found = await annotator.end(result.reports);
     return { outcome: result.outcome, artifacts: result.artifacts, ...found };
   } catch (error) {
-    if (!assignment.ends.leave.aborted) {
+    if (!assignment.ends.leave.aborted && (await track.holds())) {
       track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
     }
     throw error;

@@ -18,6 +18,8 @@ export interface Track {
   readonly listener: JobListener;
   /** Forgets what an earlier process left of this attempt: the job begins again. Before anything is written. */
   anew(): Promise<void>;
+  /** False if the job is another server's by now: then nothing may be written. True if the database doesn't say. */
+  holds(): Promise<boolean>;
   /** A line of Slipway's own in the job's log; what others wrote may be part of it, so it is masked. */
   say(line: string): void;
   /** Aborted when the log can't be written: the job had better stop; `close` then throws why. */
@@ -41,9 +43,9 @@ export async function trackJob(
 ): Promise<Track> {
   const writer = await parts.logs.open({ jobId: job.id, attempt: job.attempt });
   let steps: readonly Step[] = stepNames.map((name, index) => ({ ...pending(name, index), ...job.steps[index], name }));
+  const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
   const storing = repeat(async () => {
     try {
-      const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
       if (!(await parts.store.runs.progress(owned, { steps }))) lost();
     } catch (error) {
       parts.log.warn({ err: error, job: job.id }, "a job's steps could not be stored");
@@ -67,6 +69,11 @@ export async function trackJob(
         steps = steps.map((step) => (step.index === change.index ? applyStep(step, change, writer.offset) : step));
         storing.ask();
       },
+    },
+    async holds() {
+      const held = await parts.store.runs.progress(owned, {}).catch(() => true);
+      if (!held) lost();
+      return held;
     },
     async anew() {
       await writer.cut(0);

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { chmod, copyFile, type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, type FileHandle, lstat, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -32,6 +32,8 @@ export interface JobFolder {
   go(message: string): Promise<void>;
   /** The same folder after it was renamed. */
   at(path: string): JobFolder;
+  /** False once another server began the job anew: at this path is its folder then. */
+  isOurs(): Promise<boolean>;
   /** Closes the files. The folder stays. */
   close(): Promise<void>;
 }
@@ -84,6 +86,10 @@ function openedAt(path: string, log: FileHandle, pipe: FileHandle | null): JobFo
       await writeAll(pipe, Buffer.from(message));
     },
     at: (moved) => openedAt(moved, log, pipe),
+    async isOurs() {
+      const there = await lstat(join(control, 'log')).catch(() => null);
+      return there?.ino === (await log.stat()).ino;
+    },
     async close() {
       await Promise.allSettled([log.close(), pipe?.close()]);
     },

@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { uptime } from 'node:os';
 import type { Ends, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
-import { UserError } from '#src/model/outcome.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
 import { type Course, finish, follow, type JobContext, without } from './course.ts';
 import { ensureImage, type Image } from './images.ts';
@@ -149,6 +149,7 @@ async function runIn(
         ...request.inputs.map(async (ref, i) => folder.copy(await context.archives.path(ref), `input-${i}.tar`)),
       ]),
     );
+    if (!(await folder.isOurs())) throw new PlatformError('Another server began the job meanwhile.');
     await writeState(folder.path, {
       nonce,
       begun: own.listener.begin(),

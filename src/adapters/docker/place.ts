@@ -180,9 +180,12 @@ export interface Leftovers {
 export async function clear(site: Site, path: string, left: Leftovers): Promise<void> {
   let names = left.names;
   try {
+    // Who stood still for so long that another server has the job must not touch what that one made at this path.
+    const ours = left.folder === null || (await left.folder.isOurs());
     // A shell that still waits for its job reads the end of the pipe, and ends even if the engine can't remove it now.
     await left.folder?.close();
     if (left.container) await removeContainer(left.container);
+    if (!ours) return;
     await site.workspaces.unmount(path);
     if (!left.keep) return await removeFolders(site, left.image, [path]);
     const own = basename(path);

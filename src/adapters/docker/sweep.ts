@@ -1,5 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { removeContainer } from './container.ts';
 import { type Found, type FoundContainer, findContainers, findNetworks, removeFoundNetwork } from './left.ts';
 import { clear, type Site } from './place.ts';
@@ -7,6 +9,8 @@ import { readState } from './state.ts';
 
 /** What nobody claims and has no container may be on its way to one for so long, milliseconds. */
 const STARTING = 5 * 60_000;
+/** A shell that reads the end of its pipe exits within this time, milliseconds; otherwise the next sweep finds it. */
+const WAKING = 300;
 /** No removal of files takes longer, milliseconds. */
 const CLEANING = 10 * 60_000;
 
@@ -20,6 +24,7 @@ export async function sweep(
   running: (names: readonly string[]) => Promise<ReadonlySet<string>>,
 ): Promise<number> {
   const folders = await findFolders(site);
+  await wakeForgotten(site, folders);
   const [containers, networks] = await Promise.all([findContainers(site), findNetworks(site)]);
   // A container that was kept ready, and whose server died before it was named after its job.
   const owners = new Map(folders.flatMap(({ container, name }) => (container === null ? [] : [[container, name]])));
@@ -63,6 +68,23 @@ export async function sweep(
     await remove('A folder', found, found.owner, () => clear(site, path, left));
   }
   return removed;
+}
+
+/**
+ * A container whose server died before the shell in it had opened the pipe waits for a writer for ever: it gets one for a
+ * moment, and exits. Where a server lives, or the shell has opened it, that changes nothing.
+ */
+async function wakeForgotten(site: Site, folders: readonly FoundFolder[]): Promise<void> {
+  const idle = folders.filter(({ name, owner }) => owner === null && !site.inUse.has(name));
+  const woken = await Promise.all(
+    idle.map(async ({ name }) => {
+      const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+      const pipe = await open(join(site.jobs, name, 'control', 'go'), flags).catch(() => null);
+      await pipe?.close();
+      return pipe !== null;
+    }),
+  );
+  if (woken.includes(true)) await sleep(WAKING);
 }
 
 /** Whether a container that belongs to no job is of no use to any process: one that waits would exit with its server. */

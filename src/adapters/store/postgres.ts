@@ -35,7 +35,7 @@ export class Postgres implements PostgresPool {
       statement_timeout: statementMs,
       // PostgreSQL's own deadline comes first; this one is for a connection that is dead without knowing it.
       query_timeout: statementMs + 5_000,
-      idle_in_transaction_session_timeout: 60_000,
+      idle_in_transaction_session_timeout: 3_000,
       types: { getTypeParser: (oid, format) => parserOf(pg.types, oid, format) },
     };
     this.where = nameOf(() => new pg.Client(config));
