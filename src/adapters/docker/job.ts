@@ -3,14 +3,14 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { uptime } from 'node:os';
 import type { Ends, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
-import { PlatformError, UserError } from '#src/model/outcome.ts';
+import { UserError } from '#src/model/outcome.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
 import { type Course, finish, follow, type JobContext, without } from './course.ts';
 import { ensureImage, type Image } from './images.ts';
 import { openServices, type Services } from './job-services.ts';
 import { labelsOf } from './labels.ts';
 import { createOutput, type JobOutput } from './output.ts';
-import { adopt, closePlace, jobFolder, leavePlace, openPlace, type Place, type Site } from './place.ts';
+import { adopt, closePlace, jobFolder, leavePlace, openPlace, type Place, publish, type Site } from './place.ts';
 import { goMessage, jobScript, ownerQuestion, visibilityQuestion } from './script.ts';
 import { writeState } from './state.ts';
 import { createStop, type Stop } from './stop.ts';
@@ -29,7 +29,7 @@ export async function runJob(
   const { secrets, steps } = request;
   const output = createOutput({ nonce, secrets, steps, listener, clock: context.clock });
   try {
-    return await attempt(context, request, tree, { output, nonce, stop, listener, begun: false });
+    return await attempt(context, request, tree, { output, nonce, stop, listener, begun: false, published: null });
   } catch (error) {
     if (stop.left) throw stop.left.reason;
     if (stop.outcome) return without(stop.outcome);
@@ -48,6 +48,8 @@ interface Attempt {
   readonly listener: JobListener;
   /** The job was told what to do. */
   begun: boolean;
+  /** The place once its folder had the job's name. */
+  published: Place | null;
 }
 
 async function attempt(
@@ -107,10 +109,10 @@ async function takePlace(
   image: Image,
   network: string | null,
 ): Promise<Place> {
-  const folder = jobFolder(request.jobId, request.attempt);
+  const name = jobFolder(request.jobId, request.attempt);
   const ready = network === null ? await pool.take(image) : null;
-  if (ready) return adopt(site, ready, folder);
-  return openPlace(site, { image, folder, labels: { ...labelsOf(request), 'slipway.kind': 'job' }, network });
+  if (ready) return adopt(site, ready, name);
+  return openPlace(site, { image, name, labels: { ...labelsOf(request), 'slipway.kind': 'job' }, network });
 }
 
 function cleanUp(
@@ -122,7 +124,7 @@ function cleanUp(
 ): void {
   site.background.run('cleaning up after a job', async () => {
     const place = await opening.catch(() => null);
-    if (place) await closePlace(site, place, own.begun && !own.stop.isUnwanted);
+    if (place) await closePlace(site, own.published ?? place, own.begun && !own.stop.isUnwanted);
     await services.close();
   });
   pool.used(image);
@@ -149,7 +151,6 @@ async function runIn(
         ...request.inputs.map(async (ref, i) => folder.copy(await context.archives.path(ref), `input-${i}.tar`)),
       ]),
     );
-    if (!(await folder.isOurs())) throw new PlatformError('Another server began the job meanwhile.');
     await writeState(folder.path, {
       nonce,
       begun: own.listener.begin(),
@@ -158,9 +159,10 @@ async function runIn(
       container: place.container.id,
       image: place.image,
     });
+    own.published = await publish(context.site, place, jobFolder(request.jobId, request.attempt));
     own.begun = true;
     await folder.go(go);
-    return await finish(course, follower);
+    return await finish({ ...course, place: own.published }, follower);
   } finally {
     await follower.stop();
   }

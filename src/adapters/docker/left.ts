@@ -1,9 +1,10 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { removeContainer } from './container.ts';
 import { explain, isMissing } from './errors.ts';
 import { ownerOf } from './labels.ts';
-import { clear, type Site } from './place.ts';
+import { clear, ownerOfFolder, type Site } from './place.ts';
 
 /** Something that this installation made on the engine. */
 export interface Found {
@@ -64,6 +65,10 @@ export async function removeLeft(site: Site, name: string, withFolder: boolean):
   const own = containers.filter(({ owner }) => owner === name);
   await Promise.all(own.map(({ id }) => removeContainer(site.docker.getContainer(id))));
   for (const network of networks) if (network.owner === name) await removeFoundNetwork(site.docker, network);
+  for (const folder of await readdir(site.jobs)) {
+    const draft = folder !== name && ownerOfFolder(folder) === name && !site.inUse.has(folder);
+    if (draft) await clear(site, join(site.jobs, folder), { container: null, folder: null, image: null, names: [] });
+  }
   if (!withFolder) return;
   const image = own.find(({ kind }) => kind !== 'service')?.image ?? null;
   await clear(site, join(site.jobs, name), { container: null, folder: null, image, names: [name] });

@@ -6,9 +6,11 @@ import { removeJobFolders } from './cleanup.ts';
 import { createJobContainer, type JobLimits, removeContainer, startContainer } from './container.ts';
 import { type Exit, untilExit } from './exit.ts';
 import { createFolder, type JobFolder, removeTree } from './folder.ts';
+import { PlatformError } from '#src/model/outcome.ts';
 import type { HostPaths } from './host.ts';
 import type { Background } from './background.ts';
 import type { Image } from './images.ts';
+import { readEnd } from './state.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** The part of pino's logger that is used. */
@@ -60,30 +62,43 @@ export function jobFolder(jobId: string, attempt: number): string {
   return `${jobId}-${attempt}`;
 }
 
+/**
+ * Where a job's folder lies until the job is told to begin. No other process has one of this name: one that stood still
+ * while another server began the job can't come into that one's way.
+ */
+const draftFolder = (name: string) => `.new-${name}-${randomBytes(4).toString('hex')}`;
+
+/** The job (`jobId-attempt`) that a folder is for; null for one kept ready. */
+export function ownerOfFolder(folder: string): string | null {
+  if (!folder.startsWith('.')) return folder;
+  return /^\.new-(.+-\d+)-[0-9a-f]{8}$/.exec(folder)?.[1] ?? null;
+}
+
 /** The container's name tells whose it is, for labels can't change when a container kept ready gets its job. */
-export function containerName(folder: string): string {
-  return folder.startsWith('.idle-')
-    ? `slipway-idle-${folder.slice('.idle-'.length)}`
-    : `slipway-job-${folder}-${randomBytes(4).toString('hex')}`;
+export function containerName(owner: string): string {
+  return owner.startsWith('.idle-')
+    ? `slipway-idle-${owner.slice('.idle-'.length)}`
+    : `slipway-job-${owner}-${randomBytes(4).toString('hex')}`;
 }
 
 export interface PlaceRequest {
   readonly image: Image;
-  readonly folder: string;
+  /** Of a job, as `jobFolder`, or of a place kept ready, as `idleFolder`. */
+  readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly network: string | null;
 }
 
 /** Makes a folder and starts a container on it. Leaves nothing behind if it fails. */
 export async function openPlace(site: Site, request: PlaceRequest): Promise<Place> {
-  const path = join(site.jobs, request.folder);
-  site.inUse.add(request.folder);
+  const own = request.name.startsWith('.') ? request.name : draftFolder(request.name);
+  const path = join(site.jobs, own);
   let folder: JobFolder | null = null;
   let container: Docker.Container | null = null;
-  const name = containerName(request.folder);
-  site.inUse.add(name);
+  const name = containerName(request.name);
+  site.inUse.add(own).add(name);
   try {
-    folder = await createFresh(site, path);
+    folder = await createFolder(path);
     await site.workspaces.prepare();
     container = await createJobContainer(site.docker, {
       name,
@@ -96,9 +111,9 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
       network: request.network,
     });
     await startContainer(container, request.image.name);
-    return watched(site, { container, folder, image: request.image, names: [request.folder, name] });
+    return watched(site, { container, folder, image: request.image, names: [own, name] });
   } catch (error) {
-    const leftovers = { container, folder, image: request.image.id, names: [request.folder, name] };
+    const leftovers = { container, folder, image: request.image.id, names: [own, name] };
     site.background.run('removing what a failed start left', () => clear(site, path, leftovers));
     throw error;
   }
@@ -114,35 +129,36 @@ export function watched(site: Site, place: Omit<Place, 'exited' | 'watching'>, e
   return { ...place, exited, watching };
 }
 
-async function createFresh(site: Site, path: string): Promise<JobFolder> {
-  try {
-    return await createFolder(path);
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') throw error;
-    await clearStale(site, path);
-    return createFolder(path);
-  }
-}
-
-/** Removes a folder that an earlier process left that died in this very attempt. */
-async function clearStale(site: Site, path: string): Promise<void> {
-  site.background.forget(path);
-  await site.workspaces.unmount(path);
-  await removeTree(path);
-}
-
-/** Gives a place kept ready to a job: its folder gets the job's name. */
+/** Gives a place kept ready to a job. */
 export async function adopt(site: Site, place: Place, name: string): Promise<Place> {
-  const path = join(site.jobs, name);
+  const own = draftFolder(name);
+  const path = join(site.jobs, own);
   const container = containerName(name);
-  site.inUse.add(name).add(container);
+  site.inUse.add(own).add(container);
+  await rename(place.folder.path, path);
+  site.background.run('naming a container', () => place.container.rename({ name: container }));
+  return { ...place, folder: place.folder.at(path), names: [...place.names, own, container] };
+}
+
+/**
+ * Gives a job's folder the job's name, by which another process finds it: the job may begin. PlatformError if another
+ * server has begun it.
+ */
+export async function publish(site: Site, place: Place, name: string): Promise<Place> {
+  const path = join(site.jobs, name);
+  site.inUse.add(name);
   await rename(place.folder.path, path).catch(async (error: unknown) => {
     if (!['EEXIST', 'ENOTEMPTY'].includes((error as { code?: string }).code ?? '')) throw error;
-    await clearStale(site, path);
+    // What is kept of an attempt that has ended may go.
+    if ((await readEnd(path).catch(() => null)) === null) {
+      throw new PlatformError('Another server began the job meanwhile.', { cause: error });
+    }
+    site.background.forget(path);
+    await site.workspaces.unmount(path);
+    await removeTree(path);
     await rename(place.folder.path, path);
   });
-  site.background.run('naming a container', () => place.container.rename({ name: container }));
-  return { ...place, folder: place.folder.at(path), names: [...place.names, name, container] };
+  return { ...place, folder: place.folder.at(path), names: [...place.names, name] };
 }
 
 /** A result may be stored only a while after a job has settled; a process that dies before is to find it, milliseconds. */

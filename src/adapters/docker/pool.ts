@@ -69,7 +69,7 @@ export function createPool(site: Site, size: number): Pool {
   async function start(image: Image): Promise<Place | null> {
     try {
       const labels = { 'slipway.kind': 'idle' };
-      return await openPlace(site, { image, folder: idleFolder(), labels, network: null });
+      return await openPlace(site, { image, name: idleFolder(), labels, network: null });
     } catch (error) {
       // Such an image can't be kept ready (it has no shell, say). Its jobs tell why.
       uses.delete(image.id);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeContainer } from './container.ts';
 import { type Found, type FoundContainer, findContainers, findNetworks, removeFoundNetwork } from './left.ts';
-import { clear, type Site } from './place.ts';
+import { clear, ownerOfFolder, type Site } from './place.ts';
 import { readState } from './state.ts';
 
 /** What nobody claims and has no container may be on its way to one for so long, milliseconds. */
@@ -27,7 +27,7 @@ export async function sweep(
   await wakeForgotten(site, folders);
   const [containers, networks] = await Promise.all([findContainers(site), findNetworks(site)]);
   // A container that was kept ready, and whose server died before it was named after its job.
-  const owners = new Map(folders.flatMap(({ container, name }) => (container === null ? [] : [[container, name]])));
+  const owners = new Map(folders.flatMap(({ container, owner }) => (container === null ? [] : [[container, owner]])));
   const ownerOf = (found: Found) => owners.get(found.id) ?? found.owner;
   const all = [...containers.map(ownerOf), ...networks.map(ownerOf), ...folders.map(({ owner }) => owner)];
   const names = [...new Set(all.filter((name) => name !== null))];
@@ -75,7 +75,7 @@ export async function sweep(
  * moment, and exits. Where a server lives, or the shell has opened it, that changes nothing.
  */
 async function wakeForgotten(site: Site, folders: readonly FoundFolder[]): Promise<void> {
-  const idle = folders.filter(({ name, owner }) => owner === null && !site.inUse.has(name));
+  const idle = folders.filter(({ name }) => name.startsWith('.') && !site.inUse.has(name));
   const woken = await Promise.all(
     idle.map(async ({ name }) => {
       const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
@@ -115,7 +115,7 @@ async function findFolders(site: Site): Promise<readonly FoundFolder[]> {
           () => 0,
         ),
       ]);
-      const owner = name.startsWith('.') ? null : name;
+      const owner = ownerOfFolder(name);
       return { name, owner, changedAt, container: state?.container ?? null, image: state?.image.id ?? null };
     }),
   );
