@@ -13,6 +13,13 @@ export class LostJob extends Error {
   }
 }
 
+/** Another process began this very attempt of the job: whoever has the job now goes on with what that one began. */
+export class BegunElsewhere extends PlatformError {
+  constructor(options: ErrorOptions = {}) {
+    super('Another server began the job meanwhile.', options);
+  }
+}
+
 /** How an error that ended a job is told: the user's fault if an adapter said so, otherwise the platform's. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof UserError) return { kind: 'failure', reason: error.message };

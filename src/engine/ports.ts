@@ -104,7 +104,8 @@ export interface Executor {
   /**
    * Runs the job to its end. `tree` is awaited while the container starts, so hand over the promise.
    * The user's failure, a time-out and a stop are outcomes; only the platform's failure throws. A container that was ended
-   * from outside (the engine restarted, say) is the platform's failure with `retry: 'once'`.
+   * from outside (the engine restarted, say) is the platform's failure with `retry: 'once'`. BegunElsewhere (errors.ts) if
+   * another process began this attempt meanwhile: then `attach` goes on with it.
    * Everything made for the job is removed, if need be after the promise is settled.
    */
   run(request: JobRequest, tree: Promise<Tree>, listener: JobListener, ends: Ends): Promise<JobResult>;

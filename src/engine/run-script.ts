@@ -4,6 +4,7 @@ import { fullName } from '#src/model/repository.ts';
 import type { ScriptWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { jobEnvironment } from '#src/planner/environment.ts';
+import { BegunElsewhere } from './errors.ts';
 import { inputsOf } from './inputs.ts';
 import type { Assignment, Parts } from './parts.ts';
 import type { JobRequest, JobResult } from './ports.ts';
@@ -32,7 +33,8 @@ export async function runScript(parts: Parts, run: Run, work: ScriptWork, given:
     const found = await annotator.end(result.reports);
     return { outcome: result.outcome, artifacts: result.artifacts, ...found };
   } catch (error) {
-    if (!assignment.ends.leave.aborted && (await track.holds())) {
+    const silent = assignment.ends.leave.aborted || error instanceof BegunElsewhere;
+    if (!silent && (await track.holds())) {
       track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
     }
     throw error;

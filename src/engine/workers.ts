@@ -1,7 +1,7 @@
 import type { Cancellation, Job, Run } from '#src/model/run.ts';
 import { mayCancel } from '#src/model/cancel.ts';
 import { retryOf, withTries } from '#src/model/retry.ts';
-import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
+import { BegunElsewhere, isPlatformError, LostJob, outcomeOf } from './errors.ts';
 import { type Gate, sleep } from './gate.ts';
 import type { Assignment, Parts } from './parts.ts';
 import { repeat } from './repeat.ts';
@@ -123,7 +123,7 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
       if (run.cancel !== null || fresh?.cancel) stop(entry, fresh?.cancel ?? run.cancel);
       parts.reporter.report(run.id);
       const completion = await perform(run, entry, inherited).catch((error: unknown): Completion => {
-        if (entry.leave.signal.aborted || error instanceof LostJob) throw error;
+        if (entry.leave.signal.aborted || error instanceof LostJob || error instanceof BegunElsewhere) throw error;
         parts.log.error({ ...log, err: error }, 'job broke');
         if (isPlatformError(error) && job.plan.work.kind !== 'deploy') gate.doubt();
         return { outcome: outcomeOf(error) };

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from '@jest/globals';
+import { BegunElsewhere } from '#src/engine/errors.ts';
 import type { RunStore, Store } from '#src/engine/store.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Job } from '#src/model/run.ts';
@@ -170,4 +171,21 @@ it('goes on with a run of which a job is restarted just when it ends', async () 
   const view = await s.play(trigger(push('a1')));
   expect(view.run).toMatchObject({ state: 'completed', outcome: { kind: 'success' } });
   expect(view.jobs[0]?.attempt).toBe(2);
+});
+
+it('goes on with an attempt that a server which stood still began in the meantime, as the same attempt', async () => {
+  let begun = 0;
+  const s = await scenario({
+    commits: { a1: one },
+    repeatsItself: true,
+    script: (_script, { request }) => {
+      begun += 1;
+      s.executor.left.set(request.jobId, { begun: 0, script: () => 0 });
+      throw new BegunElsewhere();
+    },
+  });
+  const view = await s.play(trigger(push('a1')));
+  expect(outcomes(view)).toEqual({ work: 'success' });
+  expect(view.jobs[0]).toMatchObject({ attempt: 1, earlier: [] });
+  expect(begun).toBe(1);
 });

@@ -6,7 +6,7 @@ import { removeJobFolders } from './cleanup.ts';
 import { createJobContainer, type JobLimits, removeContainer, startContainer } from './container.ts';
 import { type Exit, untilExit } from './exit.ts';
 import { createFolder, type JobFolder, removeTree } from './folder.ts';
-import { PlatformError } from '#src/model/outcome.ts';
+import { BegunElsewhere } from '#src/engine/errors.ts';
 import type { HostPaths } from './host.ts';
 import type { Background } from './background.ts';
 import type { Image } from './images.ts';
@@ -141,7 +141,7 @@ export async function adopt(site: Site, place: Place, name: string): Promise<Pla
 }
 
 /**
- * Gives a job's folder the job's name, by which another process finds it: the job may begin. PlatformError if another
+ * Gives a job's folder the job's name, by which another process finds it: the job may begin. BegunElsewhere if another
  * server has begun it.
  */
 export async function publish(site: Site, place: Place, name: string): Promise<Place> {
@@ -151,7 +151,7 @@ export async function publish(site: Site, place: Place, name: string): Promise<P
     if (!['EEXIST', 'ENOTEMPTY'].includes((error as { code?: string }).code ?? '')) throw error;
     // What is kept of an attempt that has ended may go.
     if ((await readEnd(path).catch(() => null)) === null) {
-      throw new PlatformError('Another server began the job meanwhile.', { cause: error });
+      throw new BegunElsewhere({ cause: error });
     }
     site.background.forget(path);
     await site.workspaces.unmount(path);

@@ -11,7 +11,7 @@ export function summaryOf(view: RunView, job: Job, detailsUrl: string): string {
   const parts = [
     opening(job),
     job.tests ? testsOf(job.tests) : '',
-    stepsOf(job.steps),
+    stepsOf(job.steps, job.state === 'completed'),
     waiting(view, job),
     earlierOf(job),
     `[Live log](${detailsUrl})${job.attempt > 1 ? ` · attempt ${job.attempt}` : ''}`,
@@ -96,17 +96,18 @@ function testsOf(tests: TestSummary): string {
   return [counts, '', ...names, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 
-function stepsOf(steps: readonly Step[]): string {
+function stepsOf(steps: readonly Step[], over: boolean): string {
   if (steps.length === 0) return '';
-  const rows = steps.slice(0, maxRows).map((step) => `| ${mark(step)} | ${nameOf(step)} | ${timeOf(step)} |`);
+  const rows = steps.slice(0, maxRows).map((step) => `| ${mark(step, over)} | ${nameOf(step)} | ${timeOf(step)} |`);
   const rest = steps.length - rows.length;
   const more = rest > 0 ? [`| | … and ${rest} more | |`] : [];
   return ['| | Step | Time |', '|---|---|---:|', ...rows, ...more].join('\n');
 }
 
-function mark(step: Step): string {
+/** `over`: the job is, so what hasn't ended never will. */
+function mark(step: Step, over: boolean): string {
   if (step.state === 'pending') return '⚪';
-  if (step.state === 'running') return '🟡';
+  if (step.state === 'running') return over ? '❌' : '🟡';
   return step.exitCode === 0 ? '✅' : '❌';
 }
 
