@@ -64,9 +64,9 @@ it(`loses nothing when the server is killed ${kills} times in a stream of pushes
     const lines = /^\$ .*\n([^]*)$/.exec(jobs['print']?.log ?? '')?.[1] ?? '';
     const sha = await repository.push({ 'slipway.yml': file, lines }, `branch-${kill}`);
     expected.push({ repository: repository.fullName, sha, jobs });
-    await sleep(random() * 1500);
+    await sleep(random() * 1000);
     await victim.kill();
-    if (random() < 0.3) await sleep(random() * 1500);
+    if (random() < 0.3) await sleep(random() * 1000);
     await victim.start();
   }
   await settled(town.github, expected, 120_000).catch((error: unknown) => {
