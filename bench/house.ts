@@ -26,7 +26,7 @@ export interface House extends AsyncDisposable {
   quiet(): Promise<void>;
 }
 
-const repository: Repository = {
+export const repository: Repository = {
   id: 1,
   owner: 'acme',
   name: 'bench',

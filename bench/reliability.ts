@@ -17,8 +17,7 @@ import { createEngine, type Engine } from '#src/engine/engine.ts';
 import type { Executor, Source } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Trigger } from '#src/model/event.ts';
-import type { Repository } from '#src/model/repository.ts';
-import { docker, openHouse, span } from './house.ts';
+import { docker, openHouse, repository, span } from './house.ts';
 import { interleave, median, type Row } from './measure.ts';
 
 const clock = { now: Date.now };
@@ -27,16 +26,6 @@ const storedRuns = 100_000;
 const unfinished = 100;
 /** Below the limit of a log, which is 64 MB. */
 const logMegabytes = 48;
-
-const repository: Repository = {
-  id: 1,
-  owner: 'acme',
-  name: 'bench',
-  defaultBranch: 'main',
-  private: true,
-  cloneUrl: 'https://git.example/acme/bench.git',
-  installationId: 0,
-};
 
 /** What surviving costs: picking up a job, an event beside many stored runs, a start with unfinished runs, a long log. */
 export async function reliability(rounds: number): Promise<readonly Row[]> {

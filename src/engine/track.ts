@@ -1,7 +1,7 @@
 import type { Annotation } from '#src/model/annotation.ts';
 import { createMasker } from '#src/model/mask.ts';
 import type { Outcome } from '#src/model/outcome.ts';
-import type { Job, Step, TestSummary } from '#src/model/run.ts';
+import { type Job, pendingStep, type Step, type TestSummary } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
 import type { ArchiveRef, JobListener, StepChange } from './ports.ts';
 import { repeat } from './repeat.ts';
@@ -42,7 +42,11 @@ export async function trackJob(
   lost: () => void = () => {},
 ): Promise<Track> {
   const writer = await parts.logs.open({ jobId: job.id, attempt: job.attempt });
-  let steps: readonly Step[] = stepNames.map((name, index) => ({ ...pending(name, index), ...job.steps[index], name }));
+  let steps: readonly Step[] = stepNames.map((name, index) => ({
+    ...pendingStep(name, index),
+    ...job.steps[index],
+    name,
+  }));
   const owned = { jobId: job.id, attempt: job.attempt, worker: parts.limits.worker };
   const storing = repeat(async () => {
     try {
@@ -77,7 +81,7 @@ export async function trackJob(
     },
     async anew() {
       await writer.cut(0);
-      steps = stepNames.map(pending);
+      steps = stepNames.map(pendingStep);
       storing.ask();
     },
     say: (line) => write(masked(`${line}\n`, parts.limits.secrets)),
@@ -91,19 +95,6 @@ export async function trackJob(
 function masked(text: string, secrets: readonly string[]): Buffer {
   const masker = createMasker(secrets);
   return Buffer.concat([masker.push(Buffer.from(text)), masker.flush()]);
-}
-
-function pending(name: string, index: number): Step {
-  return {
-    index,
-    name,
-    state: 'pending',
-    exitCode: null,
-    startedAt: null,
-    finishedAt: null,
-    logStart: null,
-    logEnd: null,
-  };
 }
 
 /** A change that is told again after a restart doesn't move the time at which it happened. */

@@ -96,6 +96,20 @@ export interface Step {
   readonly logEnd: number | null;
 }
 
+/** A step that hasn't begun. */
+export function pendingStep(name: string, index: number): Step {
+  return {
+    index,
+    name,
+    state: 'pending',
+    exitCode: null,
+    startedAt: null,
+    finishedAt: null,
+    logStart: null,
+    logEnd: null,
+  };
+}
+
 export interface TestSummary {
   readonly total: number;
   readonly failed: number;

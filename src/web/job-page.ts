@@ -1,5 +1,5 @@
 import { html, raw } from 'hono/html';
-import type { Job, Run, Step } from '#src/model/run.ts';
+import { type Job, pendingStep, type Run, type Step } from '#src/model/run.ts';
 import { formatAttempt, formatDuration, reasonFor, type Status, statusOf } from './format.ts';
 import { type Html, pill, took } from './layout.ts';
 import { type Line, type Section, sectionOf, type Tail } from './log-lines.ts';
@@ -37,16 +37,7 @@ function annotations(job: Job): Html | null {
 /** Steps as they are, or as they are planned as long as none has started. */
 export function stepsOf(job: Job): readonly Step[] {
   if (job.steps.length > 0 || job.plan.work.kind !== 'script') return job.steps;
-  return job.plan.work.steps.map((step, index) => ({
-    index,
-    name: step.name,
-    state: 'pending',
-    exitCode: null,
-    startedAt: null,
-    finishedAt: null,
-    logStart: null,
-    logEnd: null,
-  }));
+  return job.plan.work.steps.map((step, index) => pendingStep(step.name, index));
 }
 
 /** The line that a step's part of the log folds behind. `over`: the job is, so what hasn't ended never will. */
