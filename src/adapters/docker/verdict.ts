@@ -79,7 +79,7 @@ function refuse(last: LastState, hasBegun: boolean): void {
   const memory = last.oomKilled && exitCode === 137;
   if (exitCode > 128 && !fault && !memory) {
     throw ended(
-      `The job's container was ended from outside while the job ran (exit code ${exitCode}): somebody stopped it, or the Docker engine was restarted.`,
+      `The Docker engine restarted or somebody stopped the job's container while the job ran (exit code ${exitCode}).`,
     );
   }
   // Nothing of the job's has run: an engine that is shutting down ends containers in odd ways. 126 and 127 are the shell's.

@@ -28,9 +28,9 @@ describe('whose doing the end of a job is', () => {
     ['kill -9 of its own shell', done(137), null, /^failure: .*SIGKILL/],
     ['a child without memory', done(137, 1), null, /^failure: .*out of memory/],
     ['the first process without memory', told, { exitCode: 137, oomKilled: true }, /^failure: .*out of memory/],
-    ['SIGKILL from outside', told, { exitCode: 137 }, /^once: .*ended from outside/],
-    ['SIGTERM from outside', told, { exitCode: 143 }, /^once: .*ended from outside/],
-    ['an engine that found it dead', told, { exitCode: 255 }, /^once: .*ended from outside/],
+    ['SIGKILL from outside', told, { exitCode: 137 }, /^once: The Docker engine restarted or somebody stopped/],
+    ['SIGTERM from outside', told, { exitCode: 143 }, /^once: The Docker engine restarted or somebody stopped/],
+    ['an engine that found it dead', told, { exitCode: 255 }, /^once: The Docker engine restarted or somebody stopped/],
     ['an engine that was restarted', told, { exitCode: 137, restarted: true }, /^once: .*engine restarted/],
     ['an engine that is away', told, { exitCode: null, unreachable: true }, /^once: .*went away/],
     ['docker rm -f', told, { exitCode: null, gone: true }, /^once: .*is gone/],
@@ -49,7 +49,7 @@ describe('whose doing the end of a job is', () => {
   ] as const)('%s', (_, state, last, expected) => expect(verdict(state, last)).toMatch(expected));
 
   it.each([
-    ['a kill', { exitCode: 137 }, /^once: .*ended from outside/],
+    ['a kill', { exitCode: 137 }, /^once: The Docker engine restarted or somebody stopped/],
     ['a restart', { exitCode: null, gone: true, restarted: true }, /^once: .*engine restarted/],
     ['a full disk', { exitCode: 0 }, /^once: .*disk full/],
     ['a shell that gave up', { exitCode: 2 }, /^failure: .*exit code 2/],
