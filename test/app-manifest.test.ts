@@ -30,6 +30,7 @@ const operations: Readonly<Record<string, Need | null>> = {
   // On a pull request, whose permission counts for its comments too.
   'reactions.createForIssueComment': ['pull_requests', 'write'],
   'issues.createComment': ['pull_requests', 'write'],
+  'issues.listComments': ['pull_requests', 'read'],
   // The App about itself, and before there is one.
   'apps.createFromManifest': null,
   'apps.getAuthenticated': null,

@@ -106,6 +106,8 @@ export async function openSite(): Promise<Site> {
     },
     async dispose() {
       for (const executor of opened) await executor.close();
+      // What an engine under load is slow to let go of keeps the view of the jobs mounted.
+      await promisify(execFile)('umount', ['-l', '--', join(folder, 'mounts')]).catch(() => {});
       await rm(folder, { recursive: true, force: true });
     },
   };

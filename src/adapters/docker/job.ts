@@ -123,9 +123,12 @@ function cleanUp(
   own: Attempt,
 ): void {
   site.background.run('cleaning up after a job', async () => {
-    const place = await opening.catch(() => null);
-    if (place) await closePlace(site, own.published ?? place, own.begun && !own.stop.isUnwanted);
-    await services.close();
+    try {
+      const place = await opening.catch(() => null);
+      if (place) await closePlace(site, own.published ?? place, own.begun && !own.stop.isUnwanted);
+    } finally {
+      await services.close();
+    }
   });
   pool.used(image);
 }

@@ -24,7 +24,7 @@ export async function sweep(
   running: (names: readonly string[]) => Promise<ReadonlySet<string>>,
 ): Promise<number> {
   const folders = await findFolders(site);
-  await wakeForgotten(site, folders);
+  const forgotten = await wakeForgotten(site, folders);
   const [containers, networks] = await Promise.all([findContainers(site), findNetworks(site)]);
   // A container that was kept ready, and whose server died before it was named after its job.
   const owners = new Map(folders.flatMap(({ container, owner }) => (container === null ? [] : [[container, owner]])));
@@ -55,14 +55,16 @@ export async function sweep(
   const kept = new Set<string>();
   for (const found of containers) {
     const owner = ownerOf(found);
-    if (owner === null && !isIdleOver(found, now)) kept.add(found.name.replace('slipway-idle-', '.idle-'));
+    const folder = found.name.replace('slipway-idle-', '.idle-');
+    if (owner === null && !isIdleOver(found, now) && !forgotten.has(folder)) kept.add(folder);
     else await remove('A container', found, owner, () => removeContainer(site.docker.getContainer(found.id)));
   }
   for (const found of networks) {
     await remove('A network', found, found.owner, () => removeFoundNetwork(site.docker, found));
   }
   for (const found of folders) {
-    if (found.owner === null && (kept.has(found.name) || now - found.changedAt < STARTING)) continue;
+    const isYoung = now - found.changedAt < STARTING && !forgotten.has(found.name);
+    if (found.owner === null && (kept.has(found.name) || isYoung)) continue;
     const path = join(site.jobs, found.name);
     const left = { container: null, folder: null, image: found.image, names: [] };
     await remove('A folder', found, found.owner, () => clear(site, path, left));
@@ -72,19 +74,26 @@ export async function sweep(
 
 /**
  * A container whose server died before the shell in it had opened the pipe waits for a writer for ever: it gets one for a
- * moment, and exits. Where a server lives, or the shell has opened it, that changes nothing.
+ * moment, and exits. Where a server lives, or the shell has opened it, that changes nothing. Answers the folders of which
+ * nobody holds the pipe: their servers died before their containers ran.
  */
-async function wakeForgotten(site: Site, folders: readonly FoundFolder[]): Promise<void> {
+async function wakeForgotten(site: Site, folders: readonly FoundFolder[]): Promise<ReadonlySet<string>> {
   const idle = folders.filter(({ name }) => name.startsWith('.') && !site.inUse.has(name));
+  const forgotten = new Set<string>();
   const woken = await Promise.all(
     idle.map(async ({ name }) => {
       const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
-      const pipe = await open(join(site.jobs, name, 'control', 'go'), flags).catch(() => null);
-      await pipe?.close();
-      return pipe !== null;
+      try {
+        await (await open(join(site.jobs, name, 'control', 'go'), flags)).close();
+        return true;
+      } catch (error) {
+        if ((error as { code?: string }).code === 'ENXIO') forgotten.add(name);
+        return false;
+      }
     }),
   );
   if (woken.includes(true)) await sleep(WAKING);
+  return forgotten;
 }
 
 /** Whether a container that belongs to no job is of no use to any process: one that waits would exit with its server. */

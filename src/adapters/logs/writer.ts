@@ -36,6 +36,8 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
   let underWay: { readonly batch: Buffer; readonly at: number } | null = null;
   let timer: NodeJS.Timeout | null = null;
   let notBefore = 0;
+  /** Whether there was room for what was written in a hurry. */
+  let asking: Promise<void> = Promise.resolve();
   let flushing: Promise<void> | null = null;
   let written = false;
   let failure: PlatformError | null = null;
@@ -127,7 +129,7 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
       const batch = take();
       writeAllNow(handle.fd, batch, position);
       position += batch.length;
-      void refuse(batch.length).then((refusal) => refusal !== null && fail(failureOf(refusal)));
+      asking = refuse(batch.length).then((refusal) => (refusal === null ? undefined : lastWords(refusal)));
       announce();
     } catch (error) {
       fail(failureOf((error as Error).message));
@@ -142,6 +144,7 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
 
   /** There is the reserve yet: people find in the log itself why it ends. */
   async function lastWords(refusal: string): Promise<void> {
+    if (failure) return;
     fail(failureOf(refusal));
     const words = Buffer.from(`\n\nSlipway: the log ends here. ${refusal}\n`);
     try {
@@ -166,6 +169,7 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
     try {
       flush();
       await flushing;
+      await asking;
       if (!failure) await handle.datasync().catch((error: Error) => fail(failureOf(error.message)));
     } finally {
       await handle.close();
