@@ -225,7 +225,7 @@ async function removeLeftovers(dir: string): Promise<void> {
 }
 
 /** Renamed first, so that half a mirror never stands under its name. */
-export async function removeAside(dir: string): Promise<void> {
+async function removeAside(dir: string): Promise<void> {
   const aside = `${dir}.old`;
   await rm(aside, { recursive: true, force: true });
   try {

@@ -22,7 +22,7 @@ export async function until<T>(
 }
 
 /** Everything that jobs have logged so far. */
-export async function logsOf(victim: Victim): Promise<string> {
+async function logsOf(victim: Victim): Promise<string> {
   const folder = join(victim.home, 'logs');
   const names = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

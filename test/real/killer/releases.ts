@@ -25,7 +25,7 @@ export interface Release {
 }
 
 /** What every workload runs at first. */
-export const imageBefore = `registry.example/acme/shop@sha256:${'b'.repeat(64)}`;
+const imageBefore = `registry.example/acme/shop@sha256:${'b'.repeat(64)}`;
 
 export async function openHarbour(folder: string, repository: string): Promise<Harbour> {
   await using stack = new AsyncDisposableStack();
