@@ -232,6 +232,8 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   const endPages = signals.listen('run', (runId) => changes.notify(runId));
   // Before anything is claimed: the jobs of a server that nobody knows of would be taken over by nobody.
   await store.workers.enter({ id: worker, place: home.place, engine: null });
+  const shortage = await common.space.shortage();
+  if (shortage !== null) logger.error({ why: shortage }, 'no job may begin');
   await engine.start({ alone: settings.DATABASE_URL === null });
   await membership.start();
   // The leader cleans what all share, and its own.
@@ -342,7 +344,9 @@ export async function main(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<string>();
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
-    logger.info({ signal: await promise }, 'stopping');
+    const signal = await promise;
+    const graceMs = settings.SLIPWAY_GRACE;
+    logger.info({ signal, graceMs }, 'stopping: jobs that last longer than the grace are left to the next server');
     await server.close();
   } catch (error) {
     const isTold = [SettingsError, PlatformError, UserError].some((kind) => error instanceof kind);

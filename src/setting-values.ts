@@ -101,9 +101,19 @@ export function pem(value: string): string {
 /** A number of seconds, also with s, m, h or d behind it; answers milliseconds. */
 export function span(value: string): number {
   const match = /^(\d{1,9}(?:\.\d+)?)\s*([smhd])?$/i.exec(value);
-  if (!match?.[1]) throw new Error(`must be a time such as 30s, 5m, 12h or 90d, but is ${JSON.stringify(value)}`);
+  if (!match?.[1])
+    throw new Error(
+      `must be a time such as 30s, 5m, 12h or 90d (a number alone is seconds), but is ${JSON.stringify(value)}`,
+    );
   const unit = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[(match[2] ?? 's').toLowerCase()] ?? 1_000;
   return Number(match[1]) * unit;
+}
+
+/** As `span`, at least a second: servers beat five times in it. */
+export function lease(value: string): number {
+  const ms = span(value);
+  if (ms < 1_000) throw new Error(`must be at least 1s, but is ${JSON.stringify(value)}`);
+  return ms;
 }
 
 /** As `span`, but `off` is null. */

@@ -7,6 +7,7 @@ import {
   databaseUrl,
   dockerHost,
   host,
+  lease,
   longEnough,
   natural,
   onOff,
@@ -218,8 +219,8 @@ export const settingsTable = {
   SLIPWAY_LEASE: setting({
     group: 'Reliability',
     default: '15s',
-    help: 'With PostgreSQL: how long a server may be silent until another takes over its work.',
-    parse: span,
+    help: 'With PostgreSQL: how long a server may be silent until another takes over its work. At least 1s.',
+    parse: lease,
     missing: () => 15_000,
   }),
   SLIPWAY_CANCEL_SUPERSEDED: setting({
@@ -246,7 +247,7 @@ export const settingsTable = {
   SLIPWAY_RESERVE: setting<number | null>({
     group: 'Reliability',
     default: '1g',
-    help: 'Free space on the disk of SLIPWAY_HOME that jobs may not use up: below it none starts, and logs end. off: no limit.',
+    help: 'Free space on the disk of SLIPWAY_HOME that jobs may not use up, in bytes or with k, m, g, t: below it none starts, and logs end. off: no limit.',
     parse: sizeOrOff,
     missing: () => gib,
   }),

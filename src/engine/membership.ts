@@ -80,7 +80,9 @@ export function createMembership(options: MembershipOptions): Membership {
       if (!(await options.onDead(worker, alive))) continue;
       await workers.remove(worker.id);
       seen.delete(worker.id);
-      log.warn({ worker: worker.id, place: worker.place }, 'took over from a server that is gone');
+      const fields = { worker: worker.id, place: worker.place };
+      if (worker.place === place) log.info(fields, 'this server goes on for the one before it');
+      else log.warn(fields, 'took over from a server that is gone');
     }
     await lead(new Set(alive.map((worker) => worker.id)));
   }
