@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { statfs as nodeStatfs } from 'node:fs/promises';
 
 /** The free space of the disk that Slipway's data lies on, of which a reserve is kept for the database. */
@@ -6,6 +7,8 @@ export interface Space {
   shortage(): Promise<string | null>;
   /** As `shortage`, for so many bytes that are about to be written: it looks again after every few MB. */
   shortageFor(bytes: number): Promise<string | null>;
+  /** As `shortage`, looked at now and without waiting: for who writes much at once. */
+  shortageNow(): string | null;
 }
 
 export interface SpaceOptions {
@@ -13,11 +16,16 @@ export interface SpaceOptions {
   readonly path: string;
   /** Bytes that stay free; null: no limit. */
   readonly reserve: number | null;
-  readonly statfs?: (
-    path: string,
-  ) => Promise<{ readonly bsize: number; readonly blocks: number; readonly bavail: number }>;
+  readonly statfs?: (path: string) => Promise<Disk>;
   /** Milliseconds of a clock that never goes back. */
   readonly watch?: () => number;
+}
+
+/** As statfs(2) tells of it. */
+interface Disk {
+  readonly bsize: number;
+  readonly blocks: number;
+  readonly bavail: number;
 }
 
 /** Free space may have changed by then. */
@@ -46,22 +54,38 @@ export function createSpace(options: SpaceOptions): Space {
 
   async function look(limit: number): Promise<string | null> {
     try {
-      const { bsize, blocks, bavail } = await statfs(path);
-      const free = bsize * bavail;
-      if (free >= limit) return null;
-      const text = `Only ${size(free)} of ${size(bsize * blocks)} are free on the disk that holds ${path}`;
-      const advice =
-        bsize * blocks <= limit
-          ? 'The disk is smaller than the reserve: give SLIPWAY_HOME a larger one, or lower SLIPWAY_RESERVE.'
-          : 'Free some space, or have less kept (the settings SLIPWAY_KEEP_...); jobs go on by themselves then.';
-      return `${text}, and ${size(limit)} are kept for the database (SLIPWAY_RESERVE). ${advice}`;
+      return judge(await statfs(path), limit);
     } catch {
       // Nothing is known about the space; whoever writes will see.
       return null;
     }
   }
 
-  return { shortage: () => shortageFor(0), shortageFor };
+  function judge({ bsize, blocks, bavail }: Disk, limit: number): string | null {
+    const free = bsize * bavail;
+    if (free >= limit) return null;
+    const text = `Only ${size(free)} of ${size(bsize * blocks)} are free on the disk that holds ${path}`;
+    const advice =
+      bsize * blocks <= limit
+        ? 'The disk is smaller than the reserve: give SLIPWAY_HOME a larger one, or lower SLIPWAY_RESERVE.'
+        : 'Free some space, or have less kept (the settings SLIPWAY_KEEP_...); jobs go on by themselves then.';
+    return `${text}, and ${size(limit)} are kept for the database (SLIPWAY_RESERVE). ${advice}`;
+  }
+
+  function shortageNow(): string | null {
+    if (reserve === null) return null;
+    try {
+      const found = judge(statfsSync(path), reserve);
+      lookedAt = watch();
+      written = 0;
+      answer = Promise.resolve(found);
+      return found;
+    } catch {
+      return null;
+    }
+  }
+
+  return { shortage: () => shortageFor(0), shortageFor, shortageNow };
 }
 
 function size(bytes: number): string {

@@ -10,7 +10,7 @@ import { openWriter, type Refusal, type Writer } from './writer.ts';
 export interface FileLogsOptions {
   readonly home: string;
   /** Says when the disk's reserve is reached: logs end then. Default: they go on until the disk is full. */
-  readonly space?: Pick<Space, 'shortageFor'>;
+  readonly space?: Pick<Space, 'shortageFor' | 'shortageNow'>;
 }
 
 const chunkBytes = 256 * 1024;
@@ -24,7 +24,10 @@ const lookMs = 300;
 export function openLogs(options: FileLogsOptions): Logs {
   const writers = new Map<string, Writer>();
   const opening = new Set<string>();
-  const refuse: Refusal = (bytes) => options.space?.shortageFor(bytes) ?? Promise.resolve(null);
+  const refusal: Refusal = {
+    of: (bytes) => options.space?.shortageFor(bytes) ?? Promise.resolve(null),
+    now: () => options.space?.shortageNow() ?? null,
+  };
 
   return {
     async open(log) {
@@ -37,7 +40,7 @@ export function openLogs(options: FileLogsOptions): Logs {
         await mkdir(dirname(file), { recursive: true }).catch((error: Error) => {
           throw new PlatformError(`The log can't be written: ${error.message}. See that the disk isn't full.`);
         });
-        const writer = await openWriter(file, refuse, () => writers.delete(file));
+        const writer = await openWriter(file, refusal, () => writers.delete(file));
         writers.set(file, writer);
         return writer;
       } finally {

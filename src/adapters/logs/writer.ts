@@ -10,8 +10,11 @@ export interface Writer extends LogWriter {
   readonly changed: Promise<void>;
 }
 
-/** Why so many bytes may not be written now, or null: the disk's reserve. */
-export type Refusal = (bytes: number) => Promise<string | null>;
+/** Why nothing more may be written, or null: for so many bytes, and looked at now for many at once. */
+export interface Refusal {
+  of(bytes: number): Promise<string | null>;
+  now(): string | null;
+}
 
 /** Time between two writes. What comes after a pause is written at once: people wait for the first line. */
 const delayMs = 100;
@@ -23,7 +26,7 @@ const maxWaitingBytes = 16 * 1024 * 1024;
  * Appends to the file, which is made if it's missing. Bytes reach the file in their order: a process that is killed
  * leaves a log that ends early, never one with a hole. `closed` is called once no more will be written.
  */
-export async function openWriter(file: string, refuse: Refusal, closed: () => void): Promise<Writer> {
+export async function openWriter(file: string, refused: Refusal, closed: () => void): Promise<Writer> {
   const handle = await open(file, constants.O_WRONLY | constants.O_CREAT, 0o640).catch((error: unknown) => {
     throw failureOf((error as Error).message);
   });
@@ -36,8 +39,8 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
   let underWay: { readonly batch: Buffer; readonly at: number } | null = null;
   let timer: NodeJS.Timeout | null = null;
   let notBefore = 0;
-  /** Whether there was room for what was written in a hurry. */
-  let asking: Promise<void> = Promise.resolve();
+  /** The last words of a log that was written in a hurry. */
+  let ending: Promise<void> = Promise.resolve();
   let flushing: Promise<void> | null = null;
   let written = false;
   let failure: PlatformError | null = null;
@@ -104,7 +107,7 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
       const at = position;
       position += batch.length;
       underWay = { batch, at };
-      const refusal = await refuse(batch.length);
+      const refusal = await refused.of(batch.length);
       if (refusal !== null) {
         underWay = null;
         await lastWords(refusal);
@@ -126,10 +129,15 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
   function drainNow(): void {
     try {
       if (underWay) writeAllNow(handle.fd, underWay.batch, underWay.at);
+      const refusal = refused.now();
+      if (refusal !== null) {
+        if (underWay) announce();
+        ending = lastWords(refusal);
+        return;
+      }
       const batch = take();
       writeAllNow(handle.fd, batch, position);
       position += batch.length;
-      asking = refuse(batch.length).then((refusal) => (refusal === null ? undefined : lastWords(refusal)));
       announce();
     } catch (error) {
       fail(failureOf((error as Error).message));
@@ -169,7 +177,7 @@ export async function openWriter(file: string, refuse: Refusal, closed: () => vo
     try {
       flush();
       await flushing;
-      await asking;
+      await ending;
       if (!failure) await handle.datasync().catch((error: Error) => fail(failureOf(error.message)));
     } finally {
       await handle.close();
