@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { apiUrl } from '#src/adapters/github/github.ts';
 import { useNock } from '#test/nock.ts';
 import { allowTokens, api, openTestGitHub, privateKey, repository, sha } from './support.ts';
@@ -8,6 +8,9 @@ const nock = useNock();
 function tokenIn(ms: number, token: string) {
   return { token, expires_at: new Date(Date.now() + ms).toISOString(), permissions: { contents: 'read' } };
 }
+
+// What stands between fetch and nock throws now and then when a request was ended before its answer, in whatever test runs then.
+jest.retryTimes(1, { logErrorsBeforeRetry: true });
 
 describe('tokens for git', () => {
   it('are narrowed to the repository and to reading, and kept', async () => {
