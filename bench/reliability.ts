@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgres } from '#dev/postgres.ts';
 import { ensureImage } from '#dev/images/index.ts';
+import { plannedOf } from '#test/model/samples.ts';
 import { openFakeExecutor } from '#src/adapters/fake/executor.ts';
 import { FakeCluster } from '#src/adapters/fake/cluster.ts';
 import { createFakeForge } from '#src/adapters/fake/forge.ts';
@@ -246,32 +247,8 @@ function push(name: string): Trigger {
 }
 
 function planOf(): Parameters<Store['runs']['plan']>[1] {
-  const work = {
-    kind: 'script' as const,
-    image: 'busybox',
-    steps: [{ name: 'true', script: 'true' }],
-    env: {},
-    workdir: null,
-    shell: 'sh' as const,
-    services: [],
-    artifacts: [],
-    reports: { junit: [] },
-  };
-  const job = {
-    key: 'job',
-    id: 'job',
-    needs: [],
-    if: null,
-    matrix: {},
-    skip: null,
-    continueOnError: false,
-    timeoutMinutes: 60,
-    retries: 0,
-    concurrency: null,
-    priority: 0 as const,
-    work,
-  };
-  return { jobs: [job], concurrency: null, diagnostics: [], pipelineFile: 'slipway.yml', at: clock.now() };
+  const jobs = [plannedOf('job')];
+  return { jobs, concurrency: null, diagnostics: [], pipelineFile: 'slipway.yml', at: clock.now() };
 }
 
 /** Completed runs of fifty repositories, with a job each: a hundred by the store itself, the others as their copies. */

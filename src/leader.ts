@@ -41,14 +41,7 @@ const cleanMs = 60 * 60_000;
  */
 export async function openLeader(parts: LeaderParts): Promise<Leader> {
   const { settings, github, source, store, logs, engine, links, clock, logger } = parts;
-  const reporter = createReporter({
-    github,
-    runs: store.runs,
-    told: store.told,
-    detailsUrl: (run, job) => (job === null ? links.run(run.id) : links.job(run.id, job.id)),
-    excerpt: (job) => excerpt(logs, job),
-    logger: logger.child({ part: 'reporter' }),
-  });
+  // First: what is opened before something that fails would go on beside its successor.
   const dispatcher = await openDispatcher({
     github,
     store: store.deliveries,
@@ -56,6 +49,14 @@ export async function openLeader(parts: LeaderParts): Promise<Leader> {
     resolve: (repository, ref) => source.resolve(repository, ref, AbortSignal.timeout(60_000)),
     onInstallation: () => void catchUp.look(),
     logger: logger.child({ part: 'deliveries' }),
+  });
+  const reporter = createReporter({
+    github,
+    runs: store.runs,
+    told: store.told,
+    detailsUrl: (run, job) => (job === null ? links.run(run.id) : links.job(run.id, job.id)),
+    excerpt: (job) => excerpt(logs, job),
+    logger: logger.child({ part: 'reporter' }),
   });
   const catchUp = openCatchUp({
     github,

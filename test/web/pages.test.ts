@@ -115,6 +115,23 @@ describe('a job', () => {
     expect((await page(site.links.log(id, jobId))).text).toBe(lines.join(''));
   });
 
+  it('lets the operator cancel what runs, and nobody else', async () => {
+    const cancelled: string[] = [];
+    await using own = await openSite({ cancel: async (runId) => void cancelled.push(runId) });
+    const { id } = await plannedRun(own.store, push('a'.repeat(40)), [planned('a')]);
+    const headers = { Authorization: `Bearer ${operatorToken}` };
+    const button = 'Cancel this run';
+    const post = { method: 'POST', redirect: 'manual' } as const;
+    expect(await (await fetch(own.links.run(id))).text()).not.toContain(button);
+    expect((await fetch(own.links.cancel(id), post)).status).toBe(404);
+    expect(cancelled).toEqual([]);
+    expect(await (await fetch(own.links.run(id), { headers })).text()).toContain(button);
+    expect((await fetch(own.links.cancel(id), { ...post, headers })).status).toBe(303);
+    expect(cancelled).toEqual([id]);
+    await own.store.runs.cancel(id, { reason: 'Cancelled by @ada.', by: 'person' });
+    expect(await (await fetch(own.links.run(id), { headers })).text()).not.toContain(button);
+  });
+
   it('keeps the logs of earlier attempts', async () => {
     const { runId, jobs } = await seedPullRequest(site);
     const jobId = jobs['lint']?.id ?? '';
