@@ -276,8 +276,12 @@ export interface LogWriter {
   readonly offset: number;
   /** Appends; order is kept. Buffered: written within 100 ms. */
   write(bytes: Buffer): void;
-  /** Forgets what lies behind `offset`; nothing happens if the log is shorter. Only before the first write. */
-  cut(offset: number): Promise<void>;
+  /**
+   * Takes the log over and forgets what lies behind `offset`, if it is longer. Only before the first write. Whoever has
+   * it open elsewhere, thinking the job were its own, doesn't reach it any more. If the log isn't new, `holds` is asked
+   * whether it may be taken; if not, LostJob is thrown.
+   */
+  cut(offset: number, holds: () => Promise<boolean>): Promise<void>;
   /** Aborted with a PlatformError when the log can't be written any more: whoever writes had better stop. */
   readonly failed: AbortSignal;
   /** Throws what `failed` says, if it was aborted. */

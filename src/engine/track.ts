@@ -62,25 +62,31 @@ export async function trackJob(
     also(bytes);
   }
 
+  async function holds(): Promise<boolean> {
+    const held = await parts.store.runs.progress(owned, {}).catch(() => true);
+    if (!held) lost();
+    return held;
+  }
+
+  function cut(offset: number): Promise<void> {
+    return writer.cut(offset, holds);
+  }
+
   storing.ask();
   return {
     failed: writer.failed,
     listener: {
       begin: () => writer.offset,
-      rewind: (begun) => writer.cut(begun),
+      rewind: cut,
       log: write,
       step(change) {
         steps = steps.map((step) => (step.index === change.index ? applyStep(step, change, writer.offset) : step));
         storing.ask();
       },
     },
-    async holds() {
-      const held = await parts.store.runs.progress(owned, {}).catch(() => true);
-      if (!held) lost();
-      return held;
-    },
+    holds,
     async anew() {
-      await writer.cut(0);
+      await cut(0);
       steps = stepNames.map(pendingStep);
       storing.ask();
     },

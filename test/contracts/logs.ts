@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { LostJob } from '#src/engine/errors.ts';
 import type { LogName, Logs, LogWriter } from '#src/engine/ports.ts';
 
 /** What every Logs must do. `reopen` answers with a Logs on the same data, as another process would see it. */
@@ -167,6 +168,8 @@ export function logsContract(
     });
 
     describe('cut', () => {
+      const mine = async (): Promise<boolean> => true;
+
       async function left(text: string): Promise<void> {
         const writer = await made.logs.open(log);
         writer.write(Buffer.from(text));
@@ -176,7 +179,7 @@ export function logsContract(
       it('forgets what lies behind the offset, and is written again from there', async () => {
         await left('begin\none\ntw');
         const writer = await made.reopen().open(log);
-        await writer.cut(6);
+        await writer.cut(6, mine);
         expect(writer.offset).toBe(6);
         expect(await made.logs.size(log)).toBe(6);
         writer.write(Buffer.from('one\ntwo\n'));
@@ -187,8 +190,8 @@ export function logsContract(
       it('does nothing to a shorter log', async () => {
         await left('short');
         const writer = await made.logs.open(log);
-        await writer.cut(5);
-        await writer.cut(100);
+        await writer.cut(5, mine);
+        await writer.cut(100, mine);
         expect(writer.offset).toBe(5);
         writer.write(Buffer.from('er'));
         await writer.close();
@@ -198,8 +201,37 @@ export function logsContract(
       it('is refused once something was written', async () => {
         const writer = await made.logs.open(log);
         writer.write(Buffer.from('x'));
-        await expect(writer.cut(0)).rejects.toThrow(/being written/);
+        await expect(writer.cut(0, mine)).rejects.toThrow(/being written/);
         await writer.close();
+      });
+
+      it("is refused where the job is another server's, which is not disturbed by what comes late", async () => {
+        await left('one\ntwo\n');
+        const other = made.reopen();
+        const stale = await made.logs.open(log);
+        const late = await other.open(log);
+        const heir = await made.reopen().open(log);
+        await late.cut(4, mine);
+        late.write(Buffer.from('late\n'));
+        await heir.cut(0, mine);
+        heir.write(Buffer.from('anew\n'));
+        await expect(stale.cut(0, async () => false)).rejects.toThrow(LostJob);
+        await Promise.all([stale.close(), late.close(), heir.close()]);
+        expect((await made.reopen().read(log, 0)).toString()).toBe('anew\n');
+      });
+
+      it('takes what is new without asking, unless somebody else took it', async () => {
+        let asked = 0;
+        const holds = async (): Promise<boolean> => ++asked === 0;
+        const first = await made.logs.open(log);
+        await first.cut(0, holds);
+        expect(asked).toBe(0);
+        const second = await made.reopen().open(log);
+        await second.cut(0, mine);
+        second.write(Buffer.from('second\n'));
+        await expect(first.cut(0, holds)).rejects.toThrow(LostJob);
+        await Promise.all([first.close(), second.close()]);
+        expect((await made.reopen().read(log, 0)).toString()).toBe('second\n');
       });
 
       it.each(['the same process', 'another process'])(
@@ -211,7 +243,7 @@ export function logsContract(
           const writer = await made.logs.open(log);
           const chunks = reader.follow(log, 4, never, async () => true)[Symbol.asyncIterator]();
           expect((await chunks.next()).value?.bytes.toString()).toBe('two\n');
-          await writer.cut(0);
+          await writer.cut(0, mine);
           const next = chunks.next();
           writer.write(Buffer.from('one\ntw'));
           await expectSize(reader, 6);

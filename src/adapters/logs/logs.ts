@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogName, Logs, Stored } from '#src/engine/ports.ts';
 import type { Space } from '#src/engine/space.ts';
 import { PlatformError } from '#src/model/outcome.ts';
+import { isDraft } from './replace.ts';
 import { openWriter, type Refusal, type Writer } from './writer.ts';
 
 export interface FileLogsOptions {
@@ -99,11 +100,14 @@ export function openLogs(options: FileLogsOptions): Logs {
         if (offset < end) {
           handle ??= await open(file, 'r');
           const bytes = await readAt(handle, offset, Math.min(chunkBytes, end - offset));
-          if (bytes.length > 0) {
+          if ((await handle.stat()).nlink === 0) {
+            // Whoever goes on with the job put another file in its place, or it was removed.
+            await handle.close();
+            handle = null;
+            if ((await infoOf(file)) === null) return;
+          } else if (bytes.length > 0) {
             yield { offset, bytes };
             offset += bytes.length;
-          } else if ((await handle.stat()).nlink === 0) {
-            return; // removed
           }
           // Otherwise it was cut a moment ago: its new size is asked for.
         } else if (changed) {
@@ -125,6 +129,7 @@ export function openLogs(options: FileLogsOptions): Logs {
     const root = join(options.home, 'logs');
     for (const spread of await namesIn(root)) {
       for (const entry of await namesIn(join(root, spread))) {
+        if (await isDraft(join(root, spread, entry))) continue;
         const [, jobId, attempt] = /^(.+)-(\d+)\.log$/.exec(entry) ?? [];
         if (jobId === undefined) continue;
         const name = { jobId, attempt: Number(attempt) };

@@ -1,7 +1,9 @@
 import { constants, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { LostJob } from '#src/engine/errors.ts';
 import type { LogWriter } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
+import { isAt, replaceBy } from './replace.ts';
 
 export interface Writer extends LogWriter {
   /** Bytes that readers find in the file. */
@@ -27,7 +29,7 @@ const maxWaitingBytes = 16 * 1024 * 1024;
  * leaves a log that ends early, never one with a hole. `closed` is called once no more will be written.
  */
 export async function openWriter(file: string, refused: Refusal, closed: () => void): Promise<Writer> {
-  const handle = await open(file, constants.O_WRONLY | constants.O_CREAT, 0o640).catch((error: unknown) => {
+  let { handle, made } = await openFile(file).catch((error: unknown) => {
     throw failureOf((error as Error).message);
   });
   let flushed = (await handle.stat()).size;
@@ -69,14 +71,23 @@ export async function openWriter(file: string, refused: Refusal, closed: () => v
       else if (waitingBytes >= batchBytes) flush();
       else timer ??= setTimeout(flush, Math.max(0, notBefore - performance.now()));
     },
-    async cut(offset) {
+    async cut(offset, holds) {
       if (written || closing) throw new Error('The log is being written: nothing can be cut off any more.');
-      if (offset >= position) return;
-      position = offset;
-      flushed = offset;
       try {
-        await handle.truncate(offset);
+        while (!(made && isAt(file, handle))) {
+          if (!(await holds())) throw new LostJob();
+          const next = await replaceBy(file, handle, Math.min(offset, position));
+          await handle.close();
+          handle = next.handle;
+          made = next.made;
+          position = (await handle.stat()).size;
+        }
+        if (offset < position) {
+          await handle.truncate(offset);
+          position = offset;
+        }
       } catch (error) {
+        if (error instanceof LostJob) throw error;
         fail(failureOf((error as Error).message));
       }
       announce();
@@ -185,6 +196,16 @@ export async function openWriter(file: string, refused: Refusal, closed: () => v
       change.resolve();
     }
     if (failure) throw failure;
+  }
+}
+
+/** `made` says that no other process can have it open for writing yet. */
+async function openFile(file: string): Promise<{ handle: FileHandle; made: boolean }> {
+  try {
+    return { handle: await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o640), made: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return { handle: await open(file, constants.O_RDWR | constants.O_CREAT, 0o640), made: false };
   }
 }
 
