@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { FakeCluster } from '#src/adapters/fake/cluster.ts';
 import { createFakeForge } from '#src/adapters/fake/forge.ts';
+import { fakeSecrets } from '#src/adapters/fake/secrets.ts';
+import { openPolicy } from '#src/engine/policy.ts';
 import { createFakeReporter } from '#src/adapters/fake/reporter.ts';
 import { openDockerParts } from '#src/adapters/docker/index.ts';
 import { openLogs } from '#src/adapters/logs/logs.ts';
@@ -67,7 +69,8 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
     forge: createFakeForge({}),
     logs: openLogs({ home }),
     store,
-    policy: { refusePush: () => null, refuseRollout: () => null },
+    policy: openPolicy(),
+    secrets: fakeSecrets(),
     clock,
     log: silent,
     limits: {

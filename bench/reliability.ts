@@ -11,6 +11,8 @@ import { openFakeExecutor } from '#src/adapters/fake/executor.ts';
 import { FakeCluster } from '#src/adapters/fake/cluster.ts';
 import { createFakeForge } from '#src/adapters/fake/forge.ts';
 import { FakeImageBuilder } from '#src/adapters/fake/image-builder.ts';
+import { fakeSecrets } from '#src/adapters/fake/secrets.ts';
+import { openPolicy } from '#src/engine/policy.ts';
 import { createFakeReporter } from '#src/adapters/fake/reporter.ts';
 import { openLogs } from '#src/adapters/logs/logs.ts';
 import { openStore } from '#src/adapters/store/store.ts';
@@ -222,7 +224,8 @@ function engineOn(store: Store, folder: string, executor: Executor): Engine {
     forge: createFakeForge({}),
     logs: openLogs({ home: folder }),
     store,
-    policy: { refusePush: () => null, refuseRollout: () => null },
+    policy: openPolicy(),
+    secrets: fakeSecrets(),
     clock,
     log: silent,
     limits: { jobs: 4, worker: 'bench', secrets: [], cancelSuperseded: true, repeatsItself: true },

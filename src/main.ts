@@ -10,6 +10,7 @@ import { createForge } from './adapters/github/forge.ts';
 import { openGitHub } from './adapters/github/github.ts';
 import { untell } from './adapters/github/tell-run.ts';
 import { createSetup } from './adapters/github/setup.ts';
+import { fakeSecrets } from './adapters/fake/secrets.ts';
 import { openGitSource } from './adapters/git/source.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
 import { openLogs } from './adapters/logs/logs.ts';
@@ -166,6 +167,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     logs,
     store,
     policy: operator.policy,
+    secrets: fakeSecrets(),
     clock,
     log: logger.child({ part: 'engine' }),
     limits: {

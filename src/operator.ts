@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
 import { z } from 'zod';
 import { readYaml } from '#src/dialects/yaml.ts';
-import type { Policy } from '#src/engine/ports.ts';
+import type { Policy, StrangersRule } from '#src/engine/ports.ts';
 import type { Span } from '#src/model/diagnostic.ts';
-import type { RolloutTarget } from '#src/model/pipeline.ts';
+import type { HostAccess, RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { SettingsError } from './settings.ts';
 
@@ -55,6 +55,27 @@ const schema = z.strictObject({
               workloads: globs.optional(),
             }),
           )
+          .optional(),
+        // What becomes of pull requests of people without write permission.
+        strangers: z
+          .strictObject({
+            approval: z.enum(['always', 'first-time', 'never']).optional(),
+            network: z.enum(['private', 'none']).optional(),
+          })
+          .optional(),
+        jobs: z
+          .strictObject({
+            runtime: z
+              .string()
+              .regex(/^[\w.-]+$/, 'must be the name of a runtime of the engine: runsc')
+              .optional(),
+            docker: z.boolean().optional(),
+            privileged: z.boolean().optional(),
+            'host-network': z.boolean().optional(),
+            devices: globs.optional(),
+            volumes: globs.optional(),
+            registries: globs.optional(),
+          })
           .optional(),
       }),
     )
@@ -142,8 +163,72 @@ function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>)
           : 'An operator adds it under clusters.';
       return `Cluster "${cluster}" isn't known to this server. ${how}`;
     },
+    strangers: (repository) => strangersRule(rulesFor(repository).map((rule) => rule.strangers ?? {})),
+    refuseAccess(repository, access) {
+      const refused = accessWanted(access).find(
+        ({ allowed }) => !rulesFor(repository).some((rule) => allowed(rule.jobs ?? {})),
+      );
+      if (refused === undefined) return null;
+      return `${fullName(repository)}'s jobs may not have ${refused.what}: the operator's file (SLIPWAY_CONFIG) doesn't allow it. An operator adds ${refused.key} to repositories: ${fullName(repository)}: jobs.`;
+    },
+    runtime: (repository) => rulesFor(repository).findLast((rule) => rule.jobs?.runtime)?.jobs?.runtime ?? null,
+    refuseDocker(repository) {
+      const last = rulesFor(repository).findLast((rule) => rule.jobs?.docker !== undefined);
+      if (last?.jobs?.docker !== false) return null;
+      return `${fullName(repository)}'s jobs may not use Docker: the operator's file (SLIPWAY_CONFIG) says so, by docker: false under repositories: jobs.`;
+    },
+    lendsRegistry: (repository, registry) =>
+      rulesFor(repository).some((rule) => rule.jobs?.registries?.some((pattern) => glob(pattern)(registry))),
   };
 }
+
+/** The strictest word counts: a rule for all of an organisation can't be loosened by accident in another. */
+function strangersRule(rules: readonly NonNullable<RepositoryRule['strangers']>[]): StrangersRule {
+  const order = ['always', 'first-time', 'never'] as const;
+  const said = rules.flatMap((rule) => rule.approval ?? []);
+  return {
+    approval: order.find((approval) => said.includes(approval)) ?? 'always',
+    network: rules.some((rule) => rule.network === 'none') ? 'none' : 'private',
+  };
+}
+
+type JobsRule = NonNullable<RepositoryRule['jobs']>;
+interface Wanted {
+  readonly what: string;
+  /** What the operator adds. */
+  readonly key: string;
+  allowed(jobs: JobsRule): boolean;
+}
+
+/** Each thing of the host that a job asks for, and whether a rule gives it. */
+function accessWanted({ privileged, network, devices, volumes }: HostAccess): readonly Wanted[] {
+  const wanted: Wanted[] = [];
+  if (privileged) {
+    wanted.push({
+      what: 'privileged containers',
+      key: 'privileged: true',
+      allowed: (jobs) => jobs.privileged === true,
+    });
+  }
+  if (network === 'host') {
+    wanted.push({
+      what: "the host's network",
+      key: 'host-network: true',
+      allowed: (jobs) => jobs['host-network'] === true,
+    });
+  }
+  for (const device of devices) {
+    const allowed = (jobs: JobsRule) => jobs.devices?.includes(device) ?? false;
+    wanted.push({ what: `the device ${device}`, key: `devices: [${device}]`, allowed });
+  }
+  for (const { source } of volumes) {
+    const allowed = (jobs: JobsRule) => jobs.volumes?.includes(source) ?? false;
+    wanted.push({ what: `the host's folder ${source}`, key: `volumes: [${source}]`, allowed });
+  }
+  return wanted;
+}
+
+type RepositoryRule = NonNullable<OperatorFile['repositories']>[string];
 
 type RolloutRule = {
   readonly cluster?: string | undefined;

@@ -8,8 +8,9 @@ import { openDockerParts } from '#src/adapters/docker/index.ts';
 import { openFolderSource } from '#src/adapters/git/folder.ts';
 import { openLogs } from '#src/adapters/logs/logs.ts';
 import { openStore } from '#src/adapters/store/store.ts';
+import { openPolicy } from '#src/engine/policy.ts';
 import { createEngine } from '#src/engine/engine.ts';
-import type { Cluster, Forge } from '#src/engine/ports.ts';
+import type { Cluster, Forge, Secrets } from '#src/engine/ports.ts';
 import { formatDiagnostic } from '#src/model/diagnostic.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
@@ -71,7 +72,8 @@ async function runIn(home: string, options: RunOptions, settings: Settings): Pro
     forge: unused('GitHub') as Forge,
     logs,
     store,
-    policy: { refusePush: () => null, refuseRollout: () => null },
+    policy: openPolicy(),
+    secrets: unused('Secrets') as Secrets,
     clock,
     log: logger,
     limits: {

@@ -1,4 +1,4 @@
-import { isStrangers } from '#src/model/event.ts';
+import { isStrange } from '#src/model/trust.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
 import type { ArchiveRef } from './ports.ts';
@@ -23,7 +23,7 @@ export async function inputsOf(parts: Parts, run: Run, job: Job): Promise<readon
 /** Runs of the same commit whose results may be used again, newest first: never those of strangers. */
 export async function trustedRuns(parts: Parts, run: Run): Promise<readonly RunView[]> {
   const runs = await parts.store.runs.ofCommit(run.repository.id, run.trigger.sha);
-  const trusted = runs.filter((other) => other.id !== run.id && !isStrangers(other.trigger));
+  const trusted = runs.filter((other) => other.id !== run.id && !isStrange(other));
   const views = await Promise.all(trusted.map((other) => parts.store.runs.view(other.id)));
   return views.filter((view) => view !== null);
 }

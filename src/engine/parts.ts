@@ -1,6 +1,18 @@
 import type { Plan } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
-import type { Clock, Cluster, Ends, Executor, Forge, ImageBuilder, Logs, Policy, Reporter, Source } from './ports.ts';
+import type {
+  Clock,
+  Cluster,
+  Ends,
+  Executor,
+  Forge,
+  ImageBuilder,
+  Logs,
+  Policy,
+  Reporter,
+  Secrets,
+  Source,
+} from './ports.ts';
 import type { Store } from './store.ts';
 
 /** Everything that the engine is given. */
@@ -14,6 +26,7 @@ export interface Parts {
   readonly logs: Logs;
   readonly store: Store;
   readonly policy: Policy;
+  readonly secrets: Secrets;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: Limits;

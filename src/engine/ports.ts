@@ -1,7 +1,8 @@
-import type { Event } from '#src/model/event.ts';
+import type { Event, Trigger } from '#src/model/event.ts';
 import type { Outcome } from '#src/model/outcome.ts';
-import type { BuildSpec, RolloutTarget, ServiceSpec, Shell, StepSpec } from '#src/model/pipeline.ts';
+import type { BuildSpec, HostAccess, RolloutTarget, ServiceSpec, Shell, StepSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
+import type { GivenSecret } from '#src/model/secret.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 
 /**
@@ -71,6 +72,22 @@ export interface JobRequest {
   readonly timeoutMs: number;
   /** False for a stranger's commit: the operator's credentials pull nothing for it. */
   readonly trusted: boolean;
+  /** Secrets that the job gets; their values are in `secrets` too. */
+  readonly given: readonly GivenSecret[];
+  /** What reaches into the host, as the operator allowed it. */
+  readonly access: HostAccess;
+  /** Runtime of the engine (`runsc`), or null for its default. */
+  readonly runtime: string | null;
+  /** A filtered engine of the job's own, or null. */
+  readonly docker: JobDocker | null;
+}
+
+/** What a job with an engine of its own may do with it beyond its own things. */
+export interface JobDocker {
+  /** Why the job may not push to this image repository, or null if it may. */
+  refusePush(image: string): string | null;
+  /** Whether the operator's credentials for this registry (host) may be used for the job's pulls and pushes. */
+  mayUse(registry: string): boolean;
 }
 
 /** Name of a stored tar archive, given out by an Executor and understood by it and the ImageBuilder. */
@@ -155,6 +172,8 @@ export interface BuildRequest {
   readonly timeoutMs: number;
   /** False for a stranger's commit: the operator's credentials pull nothing for it. */
   readonly trusted: boolean;
+  /** Values by the id under which `RUN --mount=type=secret,id=...` finds them; they are in `secrets` too. */
+  readonly given: Readonly<Record<string, string>>;
 }
 
 export interface ImageBuilder {
@@ -321,6 +340,44 @@ export interface Policy {
   refusePush(repository: Repository, image: string): string | null;
   /** Why the repository may not roll out to this target, or null if it may. */
   refuseRollout(repository: Repository, target: RolloutTarget): string | null;
+  strangers(repository: Repository): StrangersRule;
+  /** Why the repository's jobs may not have this, or null if they may. Strangers' jobs never may. */
+  refuseAccess(repository: Repository, access: HostAccess): string | null;
+  /** Runtime for the repository's jobs (`runsc`), or null for the engine's default. */
+  runtime(repository: Repository): string | null;
+  /** Why the repository's jobs may not have a Docker engine of their own, or null if they may. */
+  refuseDocker(repository: Repository): string | null;
+  /** Whether the repository's jobs may use the operator's credentials for this registry (host) in their own engine. */
+  lendsRegistry(repository: Repository, registry: string): boolean;
+}
+
+/** What becomes of the pull requests of people without write permission. */
+export interface StrangersRule {
+  /** always: each commit waits for a maintainer. first-time: those of people who never contributed. never: they run at once, without secrets. */
+  readonly approval: 'always' | 'first-time' | 'never';
+  /** none: their jobs have no network. */
+  readonly network: 'private' | 'none';
+}
+
+// ---- Secrets ------------------------------------------------------------------------------------
+
+/** Secrets, readable. Values stay in memory for as long as a job needs them. */
+export interface Secrets {
+  /**
+   * What the repository's jobs may have in this run. `environment`: one to which the event deploys, or null. UserError if
+   * a name is unknown or limited to other branches, events or environments: the message says which, and what to do.
+   */
+  values(query: SecretQuery, names: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Opens a sealed text. UserError if it was sealed for another repository, or is none. */
+  unseal(repository: Repository, sealed: string): Promise<string>;
+  /** Values that were replaced a short while ago, under these names: jobs that still run may print them. */
+  former(query: SecretQuery, names: readonly string[]): Promise<readonly string[]>;
+}
+
+export interface SecretQuery {
+  readonly repository: Repository;
+  readonly trigger: Trigger;
+  readonly environment: string | null;
 }
 
 export interface Clock {

@@ -1,5 +1,5 @@
 import type { DeployWork } from '#src/model/plan.ts';
-import { isStrangers } from '#src/model/event.ts';
+import { isStrange } from '#src/model/trust.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
@@ -104,7 +104,7 @@ type Decision =
   | { readonly kind: 'refused'; readonly reason: string };
 
 async function decide(parts: Parts, run: Run, work: DeployWork): Promise<Decision> {
-  if (isStrangers(run.trigger)) return { kind: 'refused', reason: "A fork's commit is never deployed." };
+  if (isStrange(run)) return { kind: 'refused', reason: "A fork's commit is never deployed." };
   const targets: RolloutItem[] = [];
   for (const target of work.rollout) {
     const refusal = parts.policy.refuseRollout(run.repository, target);

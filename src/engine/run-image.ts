@@ -1,4 +1,4 @@
-import { isStrangers } from '#src/model/event.ts';
+import { isStrange } from '#src/model/trust.ts';
 import type { ImageWork } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
@@ -38,7 +38,8 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
           'org.opencontainers.image.source': repository.cloneUrl.replace(/\.git$/, ''),
         },
         timeoutMs: job.plan.timeoutMinutes * 60_000,
-        trusted: !isStrangers(run.trigger),
+        trusted: !isStrange(run),
+        given: {},
       },
       tree,
       track.listener,

@@ -1,4 +1,4 @@
-import { isStrangers } from '#src/model/event.ts';
+import { isStrange } from '#src/model/trust.ts';
 import { createAnnotator } from '#src/model/annotations/index.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { ScriptWork } from '#src/model/plan.ts';
@@ -92,6 +92,10 @@ function requestOf(parts: Parts, run: Run, job: Job, work: ScriptWork, inputs: J
     reports: work.reports.junit,
     inputs,
     timeoutMs: job.plan.timeoutMinutes * 60_000,
-    trusted: !isStrangers(run.trigger),
+    trusted: !isStrange(run),
+    given: [],
+    access: work.access ?? { privileged: false, network: 'private', devices: [], volumes: [] },
+    runtime: null,
+    docker: null,
   };
 }

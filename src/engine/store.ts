@@ -5,6 +5,8 @@ import type { Outcome } from '#src/model/outcome.ts';
 import type { Concurrency, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
+import type { SecretInfo, SecretScope } from '#src/model/secret.ts';
+import type { Trust } from '#src/model/trust.ts';
 import type { Attempt, Cancellation, Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
 import type { ArchiveRef } from './ports.ts';
 
@@ -18,6 +20,7 @@ export interface Store {
   readonly images: ImageStore;
   readonly deployments: DeploymentStore;
   readonly audit: AuditStore;
+  readonly secrets: SecretStore;
   /** What GitHub was told, as an opaque text by key. */
   readonly told: ToldStore;
   readonly workers: WorkerStore;
@@ -79,6 +82,10 @@ export interface RunStore {
   cancel(id: string, cancellation: Cancellation): Promise<boolean>;
   /** Asks for the end of one job. As `cancel`. A restart of the job clears it. */
   cancelJob(jobId: string, cancellation: Cancellation): Promise<boolean>;
+  /** Stores whether the commit is trusted. False (and nothing changes) if that was decided before. */
+  trust(id: string, trust: Trust): Promise<boolean>;
+  /** needed -> given, by this person. False (and nothing changes) if no approval is needed, or the run is completed. */
+  approve(id: string, by: string): Promise<boolean>;
   /** What the run waits for, or null. */
   note(id: string, note: string | null): Promise<void>;
   /** Ids of runs of which something changed since it was last told (see `told`), oldest first. */
@@ -297,30 +304,46 @@ export interface DeploymentStore {
   lastHealthy(repositoryId: number, environment: string, before: string | null): Promise<DeploymentRecord | null>;
 }
 
+/** Who did what, with which decision and why. */
+export interface AuditRecord {
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly repository: string;
+  readonly subject: string;
+  readonly decision: 'allowed' | 'refused';
+  readonly reason: string;
+}
+
+/** Records are only ever added: the database itself refuses to change or remove one. */
 export interface AuditStore {
-  append(record: {
-    readonly at: number;
-    readonly actor: string;
-    readonly action: string;
-    readonly repository: string;
-    readonly subject: string;
-    readonly decision: 'allowed' | 'refused';
-    readonly reason: string;
-  }): Promise<void>;
-  list(
-    repository: string | null,
-    limit: number,
-  ): Promise<
-    readonly {
-      readonly at: number;
-      readonly actor: string;
-      readonly action: string;
-      readonly repository: string;
-      readonly subject: string;
-      readonly decision: string;
-      readonly reason: string;
-    }[]
-  >;
+  append(record: AuditRecord): Promise<void>;
+  /** Newest first. `repository` is `owner/name`. */
+  list(repository: string | null, limit: number): Promise<readonly AuditRecord[]>;
+  /** All since `since`, oldest first, a page at a time in memory. */
+  all(since: number): AsyncIterable<AuditRecord>;
+}
+
+/** A secret as it is kept: encrypted by whoever calls, so that the store never sees a value. */
+export interface SealedSecret extends SecretInfo {
+  readonly ciphertext: string;
+  /** When it was replaced or removed: it is given out no longer, but logs of jobs that got it still mask it. */
+  readonly replacedAt: number | null;
+}
+
+export interface SecretStore {
+  /** Sets or replaces. */
+  put(secret: Omit<SealedSecret, 'replacedAt'>): Promise<void>;
+  /** False if there was none. */
+  remove(scope: SecretScope, name: string, at: number): Promise<boolean>;
+  /** Of the owner, of the repository (`owner/name`, null: those of the owner alone) and of its environments; replaced ones too. */
+  of(owner: string, repository: string | null): Promise<readonly SealedSecret[]>;
+  /** Every secret, replaced ones too: for a new key. */
+  every(): Promise<readonly SealedSecret[]>;
+  /** Puts another ciphertext of the same value in place, if it is still `from`. */
+  rewrap(secret: SealedSecret, ciphertext: string): Promise<void>;
+  /** Forgets what was replaced before this time. */
+  forget(before: number): Promise<number>;
 }
 
 export interface ToldStore {

@@ -57,6 +57,8 @@ export interface PullRequestTrigger extends TriggerBase {
   /** The branch it is to be merged into. */
   readonly base: string;
   readonly fork: boolean;
+  /** Who opened it; missing in what an older version stored. */
+  readonly author?: { readonly login: string; readonly bot: boolean };
 }
 
 export interface MergeGroupTrigger extends TriggerBase {
@@ -145,9 +147,4 @@ export function runKey(trigger: Trigger): string {
     case 'deploy':
       return `deploy/${trigger.environment}/${trigger.request}`;
   }
-}
-
-/** True if the commit comes from people without write access to the repository: no secrets, no push. */
-export function isStrangers(trigger: Trigger): boolean {
-  return trigger.kind === 'pull_request' && trigger.fork;
 }

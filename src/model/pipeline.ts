@@ -1,4 +1,5 @@
 import type { Span } from './diagnostic.ts';
+import type { SecretUse } from './secret.ts';
 
 /**
  * What a repository's CI file says, whatever its dialect. Strings marked "template" may hold
@@ -59,6 +60,29 @@ export interface ScriptJobSpec extends JobBase {
   /** Glob patterns of files handed to the jobs that need this one. */
   readonly artifacts: readonly string[];
   readonly reports: { readonly junit: readonly string[] };
+  readonly secrets?: JobSecrets;
+  /** The environment whose secrets the job may have, where the event deploys to it. */
+  readonly environment?: string;
+  /** True: the job gets a Docker engine of its own, filtered. */
+  readonly docker?: boolean;
+  readonly access?: HostAccess;
+}
+
+/** Secrets of a whole job, by the variable that gets them. */
+export interface JobSecrets {
+  readonly named: Readonly<Record<string, SecretUse>>;
+  /** Sealed texts: encrypted for this repository, opened by the server alone. */
+  readonly sealed: Readonly<Record<string, string>>;
+}
+
+/** What reaches into the host: each needs the operator's word. */
+export interface HostAccess {
+  readonly privileged: boolean;
+  /** `none`: no network at all; that everybody may ask for. */
+  readonly network: 'private' | 'host' | 'none';
+  /** Paths on the host: `/dev/kvm`. */
+  readonly devices: readonly string[];
+  readonly volumes: readonly { readonly source: string; readonly target: string; readonly readOnly: boolean }[];
 }
 
 /** Builds an image, and pushes it where the event deploys. */
@@ -74,6 +98,8 @@ export interface StepSpec {
   readonly name: string;
   /** Template; of the contexts only `matrix` may be used, everything else comes as a variable. */
   readonly script: string;
+  /** Secrets that this step alone gets, by variable. */
+  readonly secrets?: Readonly<Record<string, SecretUse>>;
 }
 
 export interface ServiceSpec {
@@ -99,6 +125,8 @@ export interface BuildSpec {
   readonly target: string | null;
   /** Values are templates. */
   readonly args: Readonly<Record<string, string>>;
+  /** Secrets by the id under which `RUN --mount=type=secret,id=...` finds them. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export type Scalar = string | number | boolean;

@@ -1,4 +1,4 @@
-import type { BuildSpec, RolloutTarget, ServiceSpec, Shell, StepSpec } from './pipeline.ts';
+import type { BuildSpec, HostAccess, JobSecrets, RolloutTarget, ServiceSpec, Shell, StepSpec } from './pipeline.ts';
 
 /** What one event makes of a pipeline: jobs with every template filled in that can be known now. */
 export interface Plan {
@@ -49,6 +49,11 @@ export interface ScriptWork {
   readonly services: readonly ServiceSpec[];
   readonly artifacts: readonly string[];
   readonly reports: { readonly junit: readonly string[] };
+  /** These four are missing in plans that an older version stored. */
+  readonly secrets?: JobSecrets;
+  readonly environment?: string;
+  readonly docker?: boolean;
+  readonly access?: HostAccess;
 }
 
 export interface ImageWork {

@@ -4,6 +4,7 @@ import type { Trigger } from './event.ts';
 import type { Outcome } from './outcome.ts';
 import type { Concurrency, PlannedJob } from './plan.ts';
 import type { Repository } from './repository.ts';
+import type { Trust } from './trust.ts';
 
 /** One execution of a pipeline for one event. Times are milliseconds since the epoch. */
 export interface Run {
@@ -21,6 +22,8 @@ export interface Run {
   /** Open pull request of this head, if one is known. */
   readonly pullRequest: number | null;
   readonly concurrency: Concurrency | null;
+  /** Null: not decided yet. */
+  readonly trust: Trust | null;
   /** Null: nobody asked for its end. */
   readonly cancel: Cancellation | null;
   /** What it waits for now (its concurrency group, GitHub), a sentence, or null. */

@@ -1,5 +1,6 @@
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
-import { isStrangers, type Trigger } from '#src/model/event.ts';
+import type { Trigger } from '#src/model/event.ts';
+import { comesFromFork } from '#src/model/trust.ts';
 import type { ConcurrencySpec } from '#src/model/pipeline.ts';
 import type { Concurrency, PlannedJob } from '#src/model/plan.ts';
 import { fillTemplate } from '#src/model/template.ts';
@@ -20,7 +21,7 @@ export function concurrencyOf(
   const group = fillTemplate(spec.group, contexts).replaceAll(/\s+/g, ' ').trim().toLowerCase();
   if (group === '') return null;
   if (group.length > MAX_GROUP) throw new EvaluationError(`the group is longer than ${MAX_GROUP} characters`);
-  const own = trigger.kind === 'pull_request' && isStrangers(trigger) ? `fork #${trigger.number}: ` : '';
+  const own = trigger.kind === 'pull_request' && comesFromFork(trigger) ? `fork #${trigger.number}: ` : '';
   return { group: `${own}${group}`, cancelInProgress: spec.cancelInProgress, queue: spec.queue };
 }
 

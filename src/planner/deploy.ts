@@ -1,5 +1,6 @@
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
-import { isStrangers, type Trigger } from '#src/model/event.ts';
+import type { Trigger } from '#src/model/event.ts';
+import { comesFromFork } from '#src/model/trust.ts';
 import { matchesPattern } from '#src/model/pattern.ts';
 import type { EnvironmentSpec, Pipeline } from '#src/model/pipeline.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
@@ -7,7 +8,7 @@ import { fillTemplate } from '#src/model/template.ts';
 
 /** The environments that the event deploys to. Strangers, pull requests and merge groups deploy nowhere. */
 export function matchingEnvironments(pipeline: Pipeline, trigger: Trigger): readonly EnvironmentSpec[] {
-  if (isStrangers(trigger)) return [];
+  if (comesFromFork(trigger)) return [];
   return pipeline.environments.filter(({ name, on }) => {
     if (trigger.kind === 'deploy') return name === trigger.environment;
     if (trigger.kind === 'push') return on.branches.some((pattern) => matchesPattern(pattern, trigger.branch));

@@ -1,11 +1,12 @@
-import { isStrangers, type Trigger } from '#src/model/event.ts';
+import type { Trigger } from '#src/model/event.ts';
+import { comesFromFork } from '#src/model/trust.ts';
 
 /**
  * The tags under which image jobs push: empty where nothing may be pushed. A tag pushes always, a branch only where
  * it deploys. A `/deploy` pushes under the commit alone: its branch may be in a fork and called like one of ours.
  */
 export function imageTags(trigger: Trigger, deploys: boolean): readonly string[] {
-  if (isStrangers(trigger)) return [];
+  if (comesFromFork(trigger)) return [];
   switch (trigger.kind) {
     case 'tag':
       return unique([sanitizeTag(trigger.tag), trigger.sha]);

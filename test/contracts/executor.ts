@@ -77,6 +77,10 @@ export function jobRequest(steps: readonly string[], more: Partial<JobRequest> =
     inputs: [],
     timeoutMs: 60_000,
     trusted: true,
+    given: [],
+    access: { privileged: false, network: 'private', devices: [], volumes: [] },
+    runtime: null,
+    docker: null,
     ...more,
   };
 }

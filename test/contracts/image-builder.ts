@@ -39,6 +39,7 @@ export function imageBuilderContract(name: string, make: (secret: string) => Pro
         labels: { 'org.opencontainers.image.revision': 'abc' },
         timeoutMs,
         trusted: true,
+        given: {},
       };
       return { record, result: under.builder.build(request, under.tree(kind), record, signal) };
     }

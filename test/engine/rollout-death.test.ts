@@ -17,6 +17,7 @@ const run = {
   id: 'run',
   repository: { id: 1, owner: 'acme', name: 'shop' },
   trigger: { kind: 'tag', sha: 'a1', ref: 'refs/tags/v1', actor: 'ada' },
+  trust: null,
 } as unknown as Run;
 const job = {
   id: 'job',

@@ -23,6 +23,7 @@ export function runOf(trigger: Run['trigger']): Run {
     state: 'running',
     outcome: null,
     diagnostics: [],
+    trust: null,
     pipelineFile: 'slipway.yml',
     pullRequest: null,
     concurrency: null,

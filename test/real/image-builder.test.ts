@@ -114,6 +114,7 @@ describe('An image built by the engine', () => {
         labels,
         timeoutMs: 60_000,
         trusted,
+        given: {},
       },
       Promise.resolve(tree),
       { begin: () => 0, rewind: async () => {}, log: (bytes) => (log += bytes.toString()), step() {} },

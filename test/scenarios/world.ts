@@ -7,10 +7,12 @@ import { type FakeScript, openFakeExecutor } from '#src/adapters/fake/executor.t
 import { createFakeForge, type FakeForgeScript } from '#src/adapters/fake/forge.ts';
 import { type FakeBuild, FakeImageBuilder } from '#src/adapters/fake/image-builder.ts';
 import { createFakeReporter } from '#src/adapters/fake/reporter.ts';
+import { fakeSecrets } from '#src/adapters/fake/secrets.ts';
 import { openLogs } from '#src/adapters/logs/logs.ts';
 import { openStore } from '#src/adapters/store/store.ts';
 import { createEngine } from '#src/engine/engine.ts';
-import type { Commit, Source } from '#src/engine/ports.ts';
+import { openPolicy } from '#src/engine/policy.ts';
+import type { Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from '#src/model/event.ts';
@@ -45,6 +47,8 @@ export interface ScenarioOptions {
   readonly refusePush?: string;
   readonly refuseRollout?: string;
   readonly jobs?: number;
+  readonly policy?: Partial<Policy>;
+  readonly secrets?: Secrets;
   /** What every call of the executor throws, from the start. */
   readonly executorFailure?: PlatformError;
   /** A database of an earlier server. */
@@ -87,10 +91,12 @@ export async function scenario(options: ScenarioOptions) {
     forge,
     logs: openLogs({ home }),
     store,
-    policy: {
+    policy: openPolicy({
       refusePush: () => options.refusePush ?? null,
       refuseRollout: () => options.refuseRollout ?? null,
-    },
+      ...options.policy,
+    }),
+    secrets: options.secrets ?? fakeSecrets(),
     clock,
     log: { info() {}, warn() {}, error() {} },
     limits: {

@@ -1,5 +1,6 @@
 import type { NewRun, RunStore } from '#src/engine/store.ts';
 import { runKey } from '#src/model/event.ts';
+import type { Trust } from '#src/model/trust.ts';
 import { lockRun, raise, reading } from './change.ts';
 import { findRuns } from './find-runs.ts';
 import { jobStore } from './jobs.ts';
@@ -51,6 +52,32 @@ export function runStore(db: Database, newId: () => string, dialect: Dialect): R
         .where((eb) => (by === 'person' ? eb('cancel_by', 'is distinct from', by) : eb('cancel_by', 'is', null)))
         .executeTakeFirst();
       return numUpdatedRows > 0;
+    },
+
+    async trust(id, trust) {
+      const { numUpdatedRows } = await db
+        .updateTable('runs')
+        .set((eb) => ({ trust: JSON.stringify(trust), version: eb('version', '+', 1) }))
+        .where('id', '=', id)
+        .where('trust', 'is', null)
+        .executeTakeFirst();
+      return numUpdatedRows > 0;
+    },
+
+    async approve(id, by) {
+      return db.transaction().execute(async (tx) => {
+        await lockRun(tx, dialect, id);
+        const row = await tx.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
+        const trust = row ? toRun(row).trust : null;
+        if (!row || row.state === 'completed' || trust?.approval !== 'needed') return false;
+        const given: Trust = { ...trust, approval: 'given', approvedBy: by };
+        await tx
+          .updateTable('runs')
+          .set((eb) => ({ trust: JSON.stringify(given), note: null, version: eb('version', '+', 1) }))
+          .where('id', '=', id)
+          .execute();
+        return true;
+      });
     },
 
     async note(id, note) {

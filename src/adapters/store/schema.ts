@@ -12,6 +12,7 @@ export interface Tables {
   images: ImagesTable;
   deployments: DeploymentsTable;
   audit: AuditTable;
+  secrets: SecretsTable;
   told: { key: string; value: string };
   turns: { repository_id: number; turn: number };
   workers: { id: string; place: string; engine: string | null; beats: number };
@@ -51,6 +52,7 @@ export interface RunsTable {
   pipeline_file: string | null;
   pull_request: number | null;
   concurrency: string | null;
+  trust: string | null;
   cancel_reason: string | null;
   cancel_by: string | null;
   note: string | null;
@@ -151,4 +153,19 @@ export interface AuditTable {
   subject: string;
   decision: string;
   reason: string;
+}
+
+export interface SecretsTable {
+  id: string;
+  /** These three in lower case; '' for what doesn't apply. `repository` is the name alone. */
+  owner: string;
+  repository: string;
+  environment: string;
+  name: string;
+  ciphertext: string;
+  limits: string;
+  set_at: number;
+  set_by: string;
+  /** Null: the current one. */
+  replaced_at: number | null;
 }

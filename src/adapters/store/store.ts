@@ -4,6 +4,7 @@ import type { Clock } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { auditStore } from './audit.ts';
+import { secretStore } from './secrets.ts';
 import { deliveryStore } from './deliveries.ts';
 import { deploymentStore } from './deployments.ts';
 import { groupStore } from './groups.ts';
@@ -102,6 +103,7 @@ function storeOn(
     images: imageStore(db),
     deployments: deploymentStore(db),
     audit: auditStore(db, newId),
+    secrets: secretStore(db, newId),
     told: toldStore(db),
     workers: workerStore(db),
     groups: groupStore(db),

@@ -139,6 +139,7 @@ export function view(jobs: readonly Job[], change: Partial<Run> = {}): RunView {
       state: jobs.every((it) => it.state === 'completed') ? 'completed' : 'running',
       outcome: null,
       diagnostics: [],
+      trust: null,
       pipelineFile: 'slipway.yml',
       pullRequest: null,
       concurrency: null,
