@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import type { ContainerCreateOptions } from 'dockerode';
 import { engineFailure, explain, isMissing } from './errors.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
-import { BOOT, CONTROL } from './script.ts';
+import { BOOT, CONTROL, SECRETS } from './script.ts';
 
 export interface JobLimits {
   /** Bytes; there is no swap beyond it. */
@@ -83,6 +83,8 @@ export async function createJobContainer(docker: Docker, spec: JobContainer): Pr
         // The shell that waits for `go` is PID 1 and reaps, so that an init of its own isn't needed.
         Init: false,
         LogConfig: { Type: 'none', Config: {} },
+        // Memory, for secrets: never on the host's disk. For whatever user the image has; each file is its owner's alone.
+        Tmpfs: { [SECRETS]: 'size=2m,mode=1777,noexec,nosuid,nodev' },
         Mounts: [
           { Type: 'bind', Source: spec.controlPath, Target: CONTROL },
           {

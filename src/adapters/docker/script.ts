@@ -8,6 +8,9 @@ import { markFormat } from './markers.ts';
 /** Where the control folder is mounted in a job's container. */
 export const CONTROL = '/slipway';
 
+/** A folder in memory in a job's container, for secrets. */
+export const SECRETS = '/run/slipway';
+
 /**
  * What a job's container runs from its start: everything it prints goes to the log file, what it shall do comes
  * through the FIFO `go`. A shell takes its commands from standard input as soon as each is complete, so nothing runs
