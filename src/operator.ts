@@ -197,7 +197,7 @@ interface Wanted {
   readonly what: string;
   /** What the operator adds. */
   readonly key: string;
-  allowed(jobs: JobsRule): boolean;
+  readonly allowed: (jobs: JobsRule) => boolean;
 }
 
 /** Each thing of the host that a job asks for, and whether a rule gives it. */

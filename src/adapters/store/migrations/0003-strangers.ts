@@ -1,8 +1,7 @@
 import { type Kysely, sql } from 'kysely';
-import type { Dialect } from '../migrate.ts';
 
 /** Whether a run's commit is trusted, secrets, and an audit that can only be added to. */
-export async function up(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
+export async function up(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): Promise<void> {
   await db.schema.alterTable('runs').addColumn('trust', 'text').execute();
 
   await db.schema
