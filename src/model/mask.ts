@@ -1,3 +1,5 @@
+import { formsOf } from './mask-forms.ts';
+
 /** Replaces secret values in a stream of bytes. */
 export interface Masker {
   /** Takes the next bytes and answers those that are safe to show. Holds back only what may be the start of a secret. */
@@ -8,24 +10,21 @@ export interface Masker {
 
 const MASK = Buffer.from('***');
 const NOTHING = Buffer.alloc(0);
-/** Shorter lines of a multi-line value ("{", "---") would mask half the log and give nothing away. */
-const SHORTEST_LINE = 4;
-/** Shorter pieces of base64 would hit innocent text. */
-const SHORTEST_BASE64 = 6;
 
 /**
- * A masker for the values: each is hidden as it is, URL-encoded, in base64 (wherever it stands in what was
- * encoded), and line by line if it has several. Bytes that are no secret pass unchanged, whatever their encoding.
+ * A masker for the values, in all the forms that formsOf names. Bytes that are no secret pass unchanged, whatever their
+ * encoding. Costs nothing without values; with them, time doesn't grow with their number.
  */
 export function createMasker(values: readonly string[]): Masker {
   const needles = needlesOf(values);
-  const longest = needles.reduce((length, needle) => Math.max(length, needle.length), 0);
+  if (needles === null) return { push: (bytes) => bytes, flush: () => NOTHING };
+  const { find, heldBack } = needles;
   let carry: Buffer = NOTHING;
   // So many bytes at the head of `carry` belong to a secret whose mask has been shown already.
   let covered = 0;
 
   function take(buffer: Buffer, cut: number): Buffer {
-    const ranges = merge(find(buffer, needles), covered);
+    const ranges = merge(find(buffer), covered);
     const pieces: Buffer[] = [];
     let position = 0;
     let over = 0;
@@ -47,9 +46,8 @@ export function createMasker(values: readonly string[]): Masker {
 
   return {
     push(bytes) {
-      if (needles.length === 0) return bytes;
       const buffer = carry.length > 0 ? Buffer.concat([carry, bytes]) : bytes;
-      return take(buffer, buffer.length - heldBack(buffer, needles, longest));
+      return take(buffer, buffer.length - heldBack(buffer));
     },
     flush() {
       const rest = take(carry, carry.length);
@@ -59,54 +57,107 @@ export function createMasker(values: readonly string[]): Masker {
   };
 }
 
-function needlesOf(values: readonly string[]): readonly Buffer[] {
-  const texts = new Set<string>();
-  for (const value of values) {
-    const trimmed = value.trim();
-    if (trimmed === '') continue;
-    texts.add(trimmed);
-    const lines = trimmed.split(/\r?\n/).map((line) => line.trim());
-    if (lines.length > 1) for (const line of lines) if (line.length >= SHORTEST_LINE) texts.add(line);
-    texts.add(urlEncoded(trimmed));
-    for (const text of new Set([value, trimmed])) for (const form of base64Forms(text)) texts.add(form);
+/** A text as people may see it: for whatever leaves and isn't a log. */
+export function maskText(text: string, values: readonly string[]): string {
+  const needles = needlesOf(values);
+  if (needles === null) return text;
+  const buffer = Buffer.from(text);
+  const pieces: Buffer[] = [];
+  let position = 0;
+  for (const [start, end] of merge(needles.find(buffer), 0)) {
+    pieces.push(buffer.subarray(position, start), MASK);
+    position = end;
   }
-  return [...texts].map((text) => Buffer.from(text));
-}
-
-function urlEncoded(value: string): string {
-  return encodeURIComponent(value.toWellFormed());
-}
-
-/**
- * The value's base64 as it appears wherever it stands in a longer text that was encoded (`user:password`): three
- * alignments, without the characters at the ends that depend on the neighbours. Both alphabets.
- */
-function base64Forms(value: string): readonly string[] {
-  const bytes = Buffer.from(value);
-  const forms: string[] = [];
-  for (const shift of [0, 1, 2]) {
-    const encoded = Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString('base64')
-      .replace(/=+$/, '');
-    const from = shift === 0 ? 0 : shift + 1;
-    const to = (shift + bytes.length) % 3 === 0 ? encoded.length : encoded.length - 1;
-    const stable = encoded.slice(from, to);
-    if (stable.length < SHORTEST_BASE64) continue;
-    forms.push(stable, stable.replaceAll('+', '-').replaceAll('/', '_'));
-  }
-  return forms;
+  return position === 0 ? text : Buffer.concat([...pieces, buffer.subarray(position)]).toString();
 }
 
 type Range = readonly [start: number, end: number];
 
-function find(buffer: Buffer, needles: readonly Buffer[]): Range[] {
-  const ranges: Range[] = [];
+interface Needles {
+  /** Every place of every needle, in the order of their starts. */
+  find(buffer: Buffer): Range[];
+  /** Length of the longest end of the buffer that a secret may begin with. */
+  heldBack(buffer: Buffer): number;
+}
+
+/** By the list itself: a job's texts are masked with one list. */
+const known = new WeakMap<readonly string[], Needles | null>();
+
+/** Null if there is nothing to hide. */
+function needlesOf(values: readonly string[]): Needles | null {
+  const before = known.get(values);
+  if (before !== undefined) return before;
+  const texts = [...formsOf(values)];
+  const needles = texts.length === 0 ? null : searchFor(texts.map((text) => Buffer.from(text)));
+  known.set(values, needles);
+  return needles;
+}
+
+/**
+ * Looks for many needles at once, as Wu and Manber do: two bytes tell how far to move on, or which needles may begin
+ * here (those that have these two bytes at the end of the window).
+ */
+function searchFor(needles: readonly Buffer[]): Needles {
+  const window = Math.min(...needles.map((needle) => needle.length), 255);
+  const longest = Math.max(...needles.map((needle) => needle.length));
+  const shifts = new Uint8Array(65_536).fill(window - 1);
+  const endings = new Map<number, Buffer[]>();
+  const beginnings = new Map<number, Buffer[]>();
   for (const needle of needles) {
-    for (let at = buffer.indexOf(needle); at !== -1; at = buffer.indexOf(needle, at + 1)) {
-      ranges.push([at, at + needle.length]);
+    for (let i = 1; i < window; i += 1) {
+      const pair = pairAt(needle, i);
+      shifts[pair] = Math.min(shifts[pair] ?? 0, window - 1 - i);
     }
+    add(endings, pairAt(needle, window - 1), needle);
+    add(beginnings, needle[0] ?? 0, needle);
   }
-  return ranges;
+
+  return {
+    find(buffer) {
+      const ranges: Range[] = [];
+      for (let end = window - 1; end < buffer.length; ) {
+        const pair = pairAt(buffer, end);
+        const shift = shifts[pair] ?? 0;
+        if (shift > 0) {
+          end += shift;
+          continue;
+        }
+        const start = end - window + 1;
+        for (const needle of endings.get(pair) ?? []) {
+          if (start + needle.length <= buffer.length && matches(needle, buffer, start))
+            ranges.push([start, start + needle.length]);
+        }
+        end += 1;
+      }
+      return ranges;
+    },
+    heldBack(buffer) {
+      for (let at = Math.max(0, buffer.length - longest + 1); at < buffer.length; at += 1) {
+        const rest = buffer.length - at;
+        for (const needle of beginnings.get(buffer[at] ?? 0) ?? []) {
+          if (needle.length > rest && matches(needle, buffer, at)) return rest;
+        }
+      }
+      return 0;
+    },
+  };
+}
+
+function pairAt(buffer: Buffer, end: number): number {
+  return ((buffer[end - 1] ?? 0) << 8) | (buffer[end] ?? 0);
+}
+
+function add(map: Map<number, Buffer[]>, key: number, needle: Buffer): void {
+  const there = map.get(key);
+  if (there) there.push(needle);
+  else map.set(key, [needle]);
+}
+
+/** Whether the needle stands there, as far as the buffer goes. */
+function matches(needle: Buffer, buffer: Buffer, start: number): boolean {
+  const length = Math.min(needle.length, buffer.length - start);
+  for (let i = 0; i < length; i += 1) if (needle[i] !== buffer[start + i]) return false;
+  return true;
 }
 
 /** In order, overlapping ones made one, beginning with the `covered` bytes at the head. */
@@ -120,23 +171,4 @@ function merge(ranges: Range[], covered: number): readonly Range[] {
     else merged.push([start, end]);
   }
   return merged;
-}
-
-/** Length of the longest end of the buffer that a secret may begin with. */
-function heldBack(buffer: Buffer, needles: readonly Buffer[], longest: number): number {
-  const tail = buffer.subarray(Math.max(0, buffer.length - longest + 1));
-  let held = 0;
-  for (const needle of needles) {
-    const first = needle[0] ?? 0;
-    const from = Math.max(0, tail.length - needle.length + 1);
-    for (let at = tail.indexOf(first, from); at !== -1; at = tail.indexOf(first, at + 1)) {
-      const length = tail.length - at;
-      if (length <= held) break;
-      if (needle.compare(tail, at, tail.length, 0, length) === 0) {
-        held = length;
-        break;
-      }
-    }
-  }
-  return held;
 }

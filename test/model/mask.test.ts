@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { createMasker } from '#src/model/mask.ts';
+import fc from 'fast-check';
+import { createMasker, maskText } from '#src/model/mask.ts';
 
 function mask(values: readonly string[], chunks: readonly (string | Buffer)[]): string {
   const masker = createMasker(values);
@@ -17,7 +18,17 @@ describe('createMasker', () => {
     ['but not its short lines', ['{\n"key": 1\n}'], '{ "key": 1 }', '{ *** }'],
     ['base64', ['password1'], Buffer.from('password1').toString('base64'), '***'],
     ['URL-encoding', ['p@ss/word'], 'https://u:p%40ss%2Fword@x', 'https://u:***@x'],
+    ['URL-encoding in small letters', ['p@ss/word'], 'p%40ss%2fword', '***'],
+    ['URL-encoding with blanks as +', ['pass word'], 'pass%20word pass+word', '*** ***'],
+    ['a URL whose path holds it', ['p@ss/word'], 'p%40ss/word', '***'],
+    ['JSON', ['a"b\\c\nd e f'], JSON.stringify({ x: 'a"b\\c\nd e f' }), '{"x":"***"}'],
+    ['JSON in ASCII', ['pässwörd'], '"p\\u00e4ssw\\u00f6rd"', '"***"'],
+    ['XML', ['a<b&"c"'], '<t m="a&lt;b&amp;&quot;c&quot;">a&lt;b&amp;"c"</t>', '<t m="***">***</t>'],
+    ['what set -x makes of quotes', ["it's me"], `+ echo 'it'\\''s me' 'it'"'"'s me'`, "+ echo '***' '***'"],
+    ['what export -p makes of dollars', ['a$b`c"d'], 'declare -x T="a\\$b\\`c\\"d"', 'declare -x T="***"'],
+    ['each line of a long value in JSON', ['say "a"\nsay "b"'], 'say \\"b\\"', '***'],
     ['nothing for empty values', ['', ' '], 'a b', 'a b'],
+    ['nothing for values under 4 characters', ['abc', ' x ', 'a\nb'], 'abc x a', 'abc x a'],
   ])('hides %s', (_, values, text, expected) => {
     expect(mask(values, [text])).toBe(expected);
     // However the stream is cut.
@@ -32,6 +43,33 @@ describe('createMasker', () => {
     expect(mask(['long-password'], [encoded])).toContain('***');
   });
 
+  it.each([76, 64])('hides the base64 of a long value that is broken after %i columns', (columns) => {
+    const value = Array.from({ length: 40 }, (_, i) => `line ${i} of a key`).join('\n');
+    const encoded = Buffer.from(`${value}\n`)
+      .toString('base64')
+      .replaceAll(new RegExp(`.{${columns}}`, 'g'), '$&\n');
+    // Of the last line the end depends on what follows.
+    expect(mask([value], [encoded]).replaceAll(/[*\n]/g, '').length).toBeLessThanOrEqual(4);
+  });
+
+  it('looks for many values as one by one would', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', '"', '\n'), minLength: 0, maxLength: 9 });
+    fc.assert(
+      fc.property(fc.array(letters, { maxLength: 5 }), fc.array(letters, { maxLength: 12 }), (values, chunks) => {
+        const text = chunks.join('');
+        const shown = mask(values, chunks);
+        expect(shown).toBe(mask(values, [text]));
+        expect(shown).toBe(maskText(text, values));
+        for (const value of values.map((it) => it.trim()).filter((it) => it.length >= 4)) {
+          expect(shown).not.toContain(value);
+        }
+        if (shown === text) return;
+        expect(values.some((value) => value.trim().length >= 4)).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('holds back only what may be a secret', () => {
     const masker = createMasker(['secret']);
     expect(masker.push(Buffer.from('line\nsec')).toString()).toBe('line\n');
@@ -41,5 +79,14 @@ describe('createMasker', () => {
   it('passes bytes that are no text', () => {
     const bytes = Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x80]);
     expect(mask(['secret'], [bytes])).toBe(bytes.toString('latin1'));
+  });
+});
+
+describe('maskText', () => {
+  it('hides values in a text, and leaves any other as it is', () => {
+    expect(maskText('püsh to https://u:hunter2@x failed', ['hunter2'])).toBe('püsh to https://u:***@x failed');
+    expect(maskText('hunter2', ['hunter2'])).toBe('***');
+    expect(maskText('nothing', ['hunter2'])).toBe('nothing');
+    expect(maskText('nothing', [])).toBe('nothing');
   });
 });
