@@ -1,14 +1,17 @@
 import { sql } from 'kysely';
 import type { SealedSecret, SecretStore } from '#src/engine/store.ts';
 import type { SecretScope } from '#src/model/secret.ts';
+import type { Dialect } from './migrate.ts';
 import type { Database, SecretsTable } from './schema.ts';
 
 /** Ciphertexts of secrets. A replaced one stays for a while, because running jobs still have its value. */
-export function secretStore(db: Database, newId: () => string): SecretStore {
+export function secretStore(db: Database, newId: () => string, dialect: Dialect): SecretStore {
   return {
     async put({ scope, name, limits, setAt, setBy, ciphertext }) {
       const place = placeOf(scope);
       await db.transaction().execute(async (tx) => {
+        // One after another: of two who set the same secret at once, the later one must find the other's row.
+        if (dialect === 'postgres') await sql`lock table secrets in share row exclusive mode`.execute(tx);
         await replace(tx, place, name, setAt);
         await tx
           .insertInto('secrets')
@@ -29,12 +32,11 @@ export function secretStore(db: Database, newId: () => string): SecretStore {
     remove: async (scope, name, at) => (await replace(db, placeOf(scope), name, at)) > 0,
 
     async of(owner, repository) {
-      const { owner: ownerKey, repository: repositoryKey } = repository === null ? key(owner, '') : split(repository);
       const rows = await db
         .selectFrom('secrets')
         .selectAll()
-        .where('owner', '=', repository === null ? ownerKey : owner.toLowerCase())
-        .where('repository', 'in', [...new Set(['', repositoryKey])])
+        .where('owner', '=', owner.toLowerCase())
+        .where('repository', 'in', repository === null ? [''] : ['', split(repository).repository])
         .orderBy('name')
         .orderBy('id')
         .execute();

@@ -103,7 +103,7 @@ function storeOn(
     images: imageStore(db),
     deployments: deploymentStore(db),
     audit: auditStore(db, newId),
-    secrets: secretStore(db, newId),
+    secrets: secretStore(db, newId, dialect),
     told: toldStore(db),
     workers: workerStore(db),
     groups: groupStore(db),

@@ -30,6 +30,10 @@ export async function up(db: Kysely<unknown>, dialect: 'sqlite' | 'postgres'): P
         )
         .execute(db);
     }
+    // "insert or replace" removes the row in place without a word to the trigger above.
+    await sql`create trigger audit_no_replace before insert on audit
+      when exists (select 1 from audit where id = new.id)
+      begin select raise(abort, 'the audit can only be added to'); end`.execute(db);
   } else {
     await sql`create function audit_only_added() returns trigger language plpgsql as
       $$ begin raise exception 'the audit can only be added to'; end $$`.execute(db);
