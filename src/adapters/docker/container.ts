@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type Docker from 'dockerode';
 import type { ContainerCreateOptions } from 'dockerode';
 import { engineFailure, explain, isMissing } from './errors.ts';
+import type { HostAccess } from '#src/model/pipeline.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
 import { BOOT, CONTROL, SECRETS } from './script.ts';
 
@@ -12,6 +13,10 @@ export interface JobLimits {
   readonly cpus: number | null;
   /** Processes and threads. */
   readonly pids: number;
+  /** Open files of a process; null: as the engine has it. */
+  readonly files: number | null;
+  /** Bytes of disk; null: no limit. The watch (disk.ts) sees to it, and the engine where its storage driver can. */
+  readonly disk: number | null;
 }
 
 /**
@@ -20,7 +25,7 @@ export interface JobLimits {
  * KILL: stop processes of other users. NET_BIND_SERVICE: a test server on port 80. SETFCAP: packages that install
  * file capabilities (ping). SYS_CHROOT: sshd, some sandboxes. NET_RAW, AUDIT_WRITE and all else are gone.
  */
-const CAPABILITIES = [
+export const CAPABILITIES = [
   'CHOWN',
   'DAC_OVERRIDE',
   'FOWNER',
@@ -46,8 +51,11 @@ export function confinement(limits: JobLimits): NonNullable<ContainerCreateOptio
     CapDrop: ['ALL'],
     CapAdd: CAPABILITIES,
     SecurityOpt: ['no-new-privileges'],
-    // Descriptors stay at the engine's limit: an engine without CAP_SYS_RESOURCE couldn't start with a higher one.
-    Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
+    Ulimits: [
+      { Name: 'core', Soft: 0, Hard: 0 },
+      // By default at the engine's limit: an engine without CAP_SYS_RESOURCE couldn't start with a higher one.
+      ...(limits.files === null ? [] : [{ Name: 'nofile', Soft: limits.files, Hard: limits.files }]),
+    ],
     RestartPolicy: { Name: 'no' },
     AutoRemove: false,
   };
@@ -63,14 +71,19 @@ export interface JobContainer {
   readonly workspacePath: string;
   /** What the server mounts on the workspace afterwards shall be seen. Its path must lie in a shared mount. */
   readonly seesMounts: boolean;
-  /** Name of a network, or null for the default bridge. */
-  readonly network: string | null;
+  /** Name of a network, `host` or `none`. */
+  readonly network: string;
+  /** What reaches into the host; null: nothing. */
+  readonly access: Omit<HostAccess, 'network'> | null;
+  /** Null: the engine's default. */
+  readonly runtime: string | null;
 }
 
 /** Creates the container that waits for its job's `go`. The folders must exist. */
 export async function createJobContainer(docker: Docker, spec: JobContainer): Promise<Docker.Container> {
+  const { access } = spec;
   try {
-    return await docker.createContainer({
+    return await createLimited(docker, spec.limits, {
       name: spec.name,
       Image: spec.image,
       Entrypoint: ['/bin/sh', '-c', BOOT],
@@ -80,6 +93,8 @@ export async function createJobContainer(docker: Docker, spec: JobContainer): Pr
       Healthcheck: { Test: ['NONE'] },
       HostConfig: {
         ...confinement(spec.limits),
+        ...(access?.privileged ? PRIVILEGED : {}),
+        ...(spec.runtime === null ? {} : { Runtime: spec.runtime }),
         // The shell that waits for `go` is PID 1 and reaps, so that an init of its own isn't needed.
         Init: false,
         LogConfig: { Type: 'none', Config: {} },
@@ -93,12 +108,46 @@ export async function createJobContainer(docker: Docker, spec: JobContainer): Pr
             Target: WORKSPACE,
             ...(spec.seesMounts ? { BindOptions: { Propagation: 'rslave' as const } } : {}),
           },
+          ...(access?.volumes ?? []).map(({ source, target, readOnly }) => ({
+            Type: source.startsWith('/') ? ('bind' as const) : ('volume' as const),
+            Source: source,
+            Target: target,
+            ReadOnly: readOnly,
+          })),
         ],
-        ...(spec.network === null ? {} : { NetworkMode: spec.network }),
+        Devices: (access?.devices ?? []).map((path) => ({
+          PathOnHost: path,
+          PathInContainer: path,
+          CgroupPermissions: 'rwm',
+        })),
+        NetworkMode: spec.network,
       },
     });
   } catch (error) {
     throw explain(error, 'making a container', spec.image);
+  }
+}
+
+/** A container that may do anything anyway; what it starts in it may be programs with the setuid bit. */
+const PRIVILEGED = { Privileged: true, CapDrop: [], CapAdd: [], SecurityOpt: [] };
+
+/** Engines whose storage can't limit a container's layer, as found by trying. */
+const unlimited = new Set<object>();
+
+/** Creates a container whose layer has a limit where the engine's storage driver can set one. */
+export async function createLimited(
+  docker: Docker,
+  { disk }: JobLimits,
+  options: ContainerCreateOptions,
+): Promise<Docker.Container> {
+  if (disk === null || unlimited.has(docker)) return docker.createContainer(options);
+  try {
+    const HostConfig = { ...options.HostConfig, StorageOpt: { size: String(disk) } };
+    return await docker.createContainer({ ...options, HostConfig });
+  } catch (error) {
+    if (!/storage-opt|storage opt|quota/i.test(engineFailure(error).message)) throw error;
+    unlimited.add(docker);
+    return docker.createContainer(options);
   }
 }
 

@@ -8,7 +8,9 @@
  *   json    = answer(matched, json, job, pulled)      where order.answer is 'json' and the engine's status is 2xx
  *
  * Nothing that the client sent reaches the engine as it is, but streams (tar, stdin, BuildKit's session) and the
- * headers in `order.headers`.
+ * headers in `order.headers`. Content-Type is never the client's: the engine (Go) takes parameters from a body of
+ * application/x-www-form-urlencoded or multipart/form-data, before those of the query. application/json for JSON,
+ * application/x-tar for streams, none where there is no body.
  */
 
 /** The answer to a request that isn't let through: `{"message": ...}`, as the engine answers. */
@@ -86,12 +88,16 @@ export interface Thing {
   readonly id: string;
   /** The engine's name, without a leading slash (images: the candidate that was found, or the id). */
   readonly name: string;
+  /** Of an image: its RepoTags, as the engine says them. */
+  readonly tags?: readonly string[];
 }
 
 /** What the server found: by `keyOf(ref)`, and by the source of a bind. */
 export interface Found {
   readonly things: ReadonlyMap<string, Thing>;
   readonly binds: ReadonlyMap<string, Bound>;
+  /** Fresh for each request, 12 hex digits: part of names where the client gives none. */
+  readonly nonce: string;
 }
 
 export function keyOf(ref: Pick<Ref, 'kind' | 'name'>): string {
@@ -100,9 +106,14 @@ export function keyOf(ref: Pick<Ref, 'kind' | 'name'>): string {
 
 /** What the engine's names, paths and limits are for a job. */
 export interface JobFacts {
+  /** Cache mounts of BuildKit are shared by those with the same words here: the repository, and whether it is trusted. */
+  readonly cacheNamespace: string;
   /** On everything that is made: slipway.home, slipway.job, slipway.attempt, ..., slipway.kind: inner. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Those by which the job's own things are found (`key=value`), for the engine's label filters: one is enough. */
+  /**
+   * `key=value` for the engine's label filters: what was made through this proxy and nothing else carries it (not the
+   * job's own container, its network, its services). Prune uses it.
+   */
   readonly labelFilter: string;
   /** Before each name of a container, network and volume, as `slipway-17-1-`. Ends with `-`. */
   readonly namePrefix: string;
@@ -111,7 +122,7 @@ export interface JobFacts {
   readonly limits: { readonly memory: number; readonly cpus: number | null; readonly pids: number };
   /** The engine's name of the job's network, which the client sees as `bridge`; null: none, nothing gets one. */
   readonly network: string | null;
-  /** For networks that the job makes, as com.docker.network.bridge.* */
+  /** For networks that the job makes, as com.docker.network.bridge.*; `{nonce}` in a value becomes 8 hex digits. */
   readonly bridgeOptions: Readonly<Record<string, string>>;
   /** Of OCI runtimes: the operator's for this job; null: the engine's default. */
   readonly runtime: string | null;
@@ -149,8 +160,11 @@ export type Effect =
   | { readonly do: 'leave'; readonly network: string }
   /** After success: the shared image counts as pulled by the job (`pulled` of `answer`). */
   | { readonly do: 'pulled'; readonly reference: string }
-  /** The image `from` gets the name `to`, which is pushed and taken away again (one at a time for a name). */
-  | { readonly do: 'push'; readonly from: string; readonly repo: string; readonly tag: string };
+  /** The image `from` gets the name repo:tag, `path` pushes it, and it is taken away again (one at a time for a name; if a
+   * shared image had that name, it gets it back). */
+  | { readonly do: 'push'; readonly from: string; readonly repo: string; readonly tag: string }
+  /** After success: these paths are deleted too, and their answers (arrays) joined to the first. */
+  | { readonly do: 'untag'; readonly also: readonly string[] };
 
 /** Answered without the engine. */
 export interface LocalAnswer {
