@@ -1,6 +1,14 @@
 import { type SettingName, settingsTable } from './settings.ts';
 
-const groups = ['GitHub App', 'Server', 'Docker and jobs', 'Deployments', 'Reliability', 'Cleaning'] as const;
+const groups = [
+  'GitHub App',
+  'Server',
+  'Secrets',
+  'Docker and jobs',
+  'Deployments',
+  'Reliability',
+  'Cleaning',
+] as const;
 
 interface Row {
   readonly name: string;

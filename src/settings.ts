@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import {
   bytes,
+  cidrs,
   countOrOff,
   cpuCount,
   databaseUrl,
@@ -32,7 +33,7 @@ interface Setting<T> {
   /** Shown in docs; what `parse` yields when the variable is missing or empty. */
   readonly default: string;
   readonly help: string;
-  readonly group: 'GitHub App' | 'Server' | 'Docker and jobs' | 'Deployments' | 'Reliability' | 'Cleaning';
+  readonly group: 'GitHub App' | 'Server' | 'Secrets' | 'Docker and jobs' | 'Deployments' | 'Reliability' | 'Cleaning';
   readonly example?: string;
   readonly secret?: true;
   /** Text (never empty) to value, or throws Error whose message continues "NAME ". */
@@ -155,6 +156,22 @@ export const settingsTable = {
     parse: (value) => longEnough(value, 16),
     missing: () => null,
   }),
+  SLIPWAY_SECRET_KEY: setting<string | null>({
+    group: 'Secrets',
+    default: 'none: with SQLite a key is made in SLIPWAY_HOME',
+    help: 'Key that encrypts secrets: 32 random bytes in base64 or hex (`head -c 32 /dev/urandom | base64`). Several, with commas between: the first encrypts, all decrypt. See secrets.md.',
+    secret: true,
+    parse: text,
+    missing: () => null,
+  }),
+  SLIPWAY_SECRET_KEY_FILE: setting<string | null>({
+    group: 'Secrets',
+    default: 'SLIPWAY_HOME/secret.key, made when the first secret is set; with DATABASE_URL none',
+    help: 'Path of a file that holds the keys instead, one a line. Only its owner may read it. Read again whenever it changes.',
+    example: '/etc/slipway/secret.key',
+    parse: (value) => resolve(value),
+    missing: () => null,
+  }),
   DOCKER_HOST: setting({
     group: 'Docker and jobs',
     default: 'unix:///var/run/docker.sock',
@@ -191,6 +208,36 @@ export const settingsTable = {
     help: 'How many containers are kept started ahead for images in use; 0 switches it off.',
     parse: natural,
     missing: () => 2,
+  }),
+  SLIPWAY_JOB_DISK: setting<number | null>({
+    group: 'Docker and jobs',
+    default: '20g',
+    help: "How much disk a job may use: its container's layer, its workspace and its services. In bytes or with k, m, g, t; off: no limit. A job that needs more is ended.",
+    parse: sizeOrOff,
+    missing: () => 20 * gib,
+  }),
+  SLIPWAY_JOB_FILES: setting<number | null>({
+    group: 'Docker and jobs',
+    default: "none: the engine's own limit",
+    help: "How many files a process of a job may have open at once; at most the engine's own limit unless the engine runs as root.",
+    example: '65536',
+    parse: positive,
+    missing: () => null,
+  }),
+  SLIPWAY_JOB_DENY: setting<readonly string[]>({
+    group: 'Docker and jobs',
+    default: 'none',
+    help: "Networks that jobs may not reach, as CIDRs with commas between: your LAN, say. The server's host, its cloud's metadata and other jobs are out of reach anyway. Names are still resolved there (port 53).",
+    example: '10.0.0.0/8,192.168.0.0/16',
+    parse: cidrs,
+    missing: () => [],
+  }),
+  SLIPWAY_GUARD_IMAGE: setting<string | null>({
+    group: 'Docker and jobs',
+    default: "none: the server's own image, if it runs in a container",
+    help: 'Image with sh and iptables, already on the engine, by which the firewall rules for jobs are set where the server has no right to set them itself. See security.md.',
+    parse: text,
+    missing: () => null,
   }),
   KUBECONFIG: setting<string | null>({
     group: 'Deployments',

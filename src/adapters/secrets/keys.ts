@@ -1,5 +1,15 @@
 import { createHmac, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { PlatformError } from '#src/model/outcome.ts';
 
@@ -26,8 +36,8 @@ export interface KeyOptions {
   readonly given: string | null;
   /** Path of the file that the operator names, or null. */
   readonly file: string | null;
-  /** Path of a file that may be made where neither is given; null: several servers share the database, and each would make one. */
-  readonly own: string | null;
+  /** The installation's own file, for where neither is given. Servers that share a database would each make one: there it isn't used. */
+  readonly own: { readonly path: string; readonly isUsed: boolean };
 }
 
 /**
@@ -47,21 +57,26 @@ export function openKeys({ given, file, own }: KeyOptions): KeyRing {
     const all = () => read() ?? fail(`SLIPWAY_SECRET_KEY_FILE names ${file}, but there is no such file.`);
     return { all, newest: () => first(all()), where: `the file ${file}` };
   }
-  if (own === null) {
-    const missing = () =>
-      fail(
-        'This server has no key for secrets. Servers that share a database need the same one: set SLIPWAY_SECRET_KEY or SLIPWAY_SECRET_KEY_FILE on each (a key is made by: head -c 32 /dev/urandom | base64).',
+  const { path } = own;
+  if (!own.isUsed) {
+    const missing = () => {
+      const hint = existsSync(path)
+        ? ` The key of this server alone is in ${path}: SLIPWAY_SECRET_KEY_FILE may name it.`
+        : '';
+      return fail(
+        `This server has no key for secrets. Servers that share a database need the same one: set SLIPWAY_SECRET_KEY or SLIPWAY_SECRET_KEY_FILE on each (a key is made by: head -c 32 /dev/urandom | base64).${hint}`,
       );
+    };
     return { all: () => [], newest: missing, where: 'SLIPWAY_SECRET_KEY' };
   }
-  const read = keyFile(own);
+  const read = keyFile(path);
   const newest = () => {
     const known = read();
     if (known !== null) return first(known);
-    makeKeyFile(own);
+    makeKeyFile(path);
     return first(read() ?? []);
   };
-  return { all: () => read() ?? [], newest, where: `the file ${own}` };
+  return { all: () => read() ?? [], newest, where: `the file ${path}` };
 }
 
 /** Keys of a text: one a line (or with commas or blanks between), base64 or hex; lines that begin with # are remarks. */
