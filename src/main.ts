@@ -10,10 +10,10 @@ import { createForge } from './adapters/github/forge.ts';
 import { openGitHub } from './adapters/github/github.ts';
 import { untell } from './adapters/github/tell-run.ts';
 import { createSetup } from './adapters/github/setup.ts';
-import { fakeSecrets } from './adapters/fake/secrets.ts';
 import { openGitSource } from './adapters/git/source.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
 import { openLogs } from './adapters/logs/logs.ts';
+import { formerMs, openSecrets, type SecretKeeper } from './adapters/secrets/secrets.ts';
 import { openStore } from './adapters/store/store.ts';
 import { createEngine } from './engine/engine.ts';
 import { createMembership } from './engine/membership.ts';
@@ -25,9 +25,11 @@ import { type Home, openHome } from './home.ts';
 import { createLeadership, openLeader } from './leader.ts';
 import { PlatformError, UserError } from './model/outcome.ts';
 import { checkKubeconfigs, type Operator, readOperator } from './operator.ts';
+import { installationKeys } from './secret-keys.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
 import { webApp } from './web/app.ts';
 import { createChanges } from './web/changes.ts';
+import { httpLimits, limitConnections } from './web/limits.ts';
 import { createLinks, createSigner } from './web/signer.ts';
 
 /** The server, listening. */
@@ -51,6 +53,7 @@ export interface Hooks {
 export async function startServer(settings: Settings, logger: Logger, hooks: Partial<Hooks> = {}): Promise<Server> {
   const operator = readOperator(settings.SLIPWAY_CONFIG, settings.KUBECONFIG);
   checkKubeconfigs(operator.clusters);
+  const keys = installationKeys(settings);
   const given = appCredentials(settings);
   const home = openHome(settings.SLIPWAY_HOME, { shared: settings.DATABASE_URL !== null });
   const credentials = given ?? home.readApp();
@@ -61,19 +64,21 @@ export async function startServer(settings: Settings, logger: Logger, hooks: Par
     throw error;
   });
   const store = hooks.store?.(opened) ?? opened;
+  const secrets = openSecrets({ store: store.secrets, keys, clock });
   const space = createSpace({ path: home.path, reserve: settings.SLIPWAY_RESERVE });
   const logs = openLogs({ home: home.path, space });
 
   let listener: RequestListener = (_request, response) => {
     response.writeHead(503, { 'retry-after': '1' }).end('Slipway is starting.\n');
   };
-  const server = createServer((request, response) => listener(request, response));
+  const server = createServer(httpLimits, (request, response) => listener(request, response));
+  limitConnections(server);
   let app: App | null = null;
   try {
     await listen(server, settings);
     const { port } = server.address() as AddressInfo;
     const baseUrl = settings.SLIPWAY_URL ?? `http://localhost:${port}`;
-    const common = { settings, home, operator, logger, clock, store, space, logs, baseUrl, hooks };
+    const common = { settings, home, operator, logger, clock, store, secrets, space, logs, baseUrl, hooks };
     const open = async (found: AppCredentials): Promise<void> => {
       app = await openApp(common, found);
       listener = app.listener;
@@ -114,6 +119,7 @@ interface Common {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly store: Store;
+  readonly secrets: SecretKeeper;
   readonly space: Space;
   readonly logs: Logs;
   /** Where people reach the server. */
@@ -133,7 +139,7 @@ const cleanMs = 60 * 60_000;
 
 /** Everything that needs the App's credentials. */
 async function openApp(common: Common, credentials: AppCredentials): Promise<App> {
-  const { settings, home, operator, logger, clock, store, logs, baseUrl } = common;
+  const { settings, home, operator, logger, clock, store, secrets, logs, baseUrl } = common;
   const { signals } = store;
   const github = await openGitHub({
     ...credentials,
@@ -145,7 +151,13 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   const docker = openDockerParts({
     dockerHost: settings.DOCKER_HOST,
     home: home.path,
-    limits: { memory: settings.SLIPWAY_JOB_MEMORY, cpus: settings.SLIPWAY_JOB_CPUS },
+    limits: {
+      memory: settings.SLIPWAY_JOB_MEMORY,
+      cpus: settings.SLIPWAY_JOB_CPUS,
+      files: settings.SLIPWAY_JOB_FILES,
+      disk: settings.SLIPWAY_JOB_DISK,
+    },
+    guard: { deny: settings.SLIPWAY_JOB_DENY, image: settings.SLIPWAY_GUARD_IMAGE },
     warm: settings.SLIPWAY_WARM,
     credentials: (registry) => operator.registries.get(registry) ?? null,
     logger: logger.child({ part: 'docker' }),
@@ -167,7 +179,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     logs,
     store,
     policy: operator.policy,
-    secrets: fakeSecrets(),
+    secrets,
     clock,
     log: logger.child({ part: 'engine' }),
     limits: {
@@ -188,6 +200,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     sources: source,
     images: docker.images,
     sweep: () => engine.sweep(),
+    secretsMs: formerMs,
     rules: {
       runs: settings.SLIPWAY_KEEP_RUNS,
       runsMs: settings.SLIPWAY_KEEP_DAYS,
@@ -225,6 +238,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     clock,
     baseUrl,
     operatorToken: settings.SLIPWAY_TOKEN,
+    sealKey: (repository) => secrets.sealKey(repository),
     checks: { database: () => store.ping(), docker: () => docker.executor.ping(), github: () => github.ping() },
     cancel: (runId) => engine.cancel(runId, { reason: "Cancelled by the operator on the run's page.", by: 'person' }),
     setup: null,
@@ -234,6 +248,9 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   const endPages = signals.listen('run', (runId) => changes.notify(runId));
   // Before anything is claimed: the jobs of a server that nobody knows of would be taken over by nobody.
   await store.workers.enter({ id: worker, place: home.place, engine: null });
+  const missing = await secrets.missingKeys();
+  if (missing.length > 0)
+    logger.error({ keys: missing }, 'secrets are encrypted with keys that are missing: no job gets those');
   const shortage = await common.space.shortage();
   if (shortage !== null) logger.error({ why: shortage }, 'no job may begin');
   await engine.start({ alone: settings.DATABASE_URL === null });
@@ -266,7 +283,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
 
 /** The pages as long as no App is registered. */
 function setupListener(common: Common, open: (credentials: AppCredentials) => Promise<void>): RequestListener {
-  const { settings, home, logger, store, logs, clock, baseUrl } = common;
+  const { settings, home, logger, store, secrets, logs, clock, baseUrl } = common;
   const token = randomBytes(12).toString('hex');
   const setup = createSetup({
     manifest: readFileSync(new URL('../app.yml', import.meta.url), 'utf8'),
@@ -285,6 +302,7 @@ function setupListener(common: Common, open: (credentials: AppCredentials) => Pr
     clock,
     baseUrl,
     operatorToken: settings.SLIPWAY_TOKEN,
+    sealKey: (repository) => secrets.sealKey(repository),
     checks: {
       database: () => store.ping(),
       github: () => Promise.reject(new Error('No GitHub App is registered yet; the set-up page does that.')),

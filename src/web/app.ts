@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import type { Clock, Logs } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
+import { isRepositoryName } from '#src/model/secret.ts';
 import { loadAssets } from './assets.ts';
 import { badgeState, badgeSvg } from './badge.ts';
 import type { Changes } from './changes.ts';
@@ -8,8 +9,10 @@ import { type Checks, createReadiness } from './health.ts';
 import { closedBody, homeBody, signInBody, signOutForm } from './home-page.ts';
 import { message, page } from './layout.ts';
 import { createOperator } from './operator.ts';
+import { createRecord } from './records.ts';
 import { securityHeaders, sendHtml } from './respond.ts';
 import { runRoutes } from './run-routes.ts';
+import { sameOriginOnly } from './same-origin.ts';
 import type { Setup } from './setup-page.ts';
 import { setupRoutes } from './setup-routes.ts';
 import { createLinks, type Signer } from './signer.ts';
@@ -26,6 +29,8 @@ export interface WebParts {
   readonly operatorToken: string | null;
   /** What /readyz asks. */
   readonly checks: Checks;
+  /** The public key for sealing values for a repository (`owner/name`), a line. */
+  readonly sealKey: (repository: string) => Promise<string>;
   /** Carries out what the operator asks for on a run's page. */
   readonly cancel: (runId: string) => Promise<void>;
   /** As long as no App is registered: the flow, and the one-time token that the log shows. */
@@ -43,11 +48,22 @@ export function webApp(parts: WebParts): Express {
   const { store, signer, clock, setup } = parts;
   const assets = loadAssets();
   const links = createLinks('', signer);
-  const operator = createOperator(parts.operatorToken, signer, clock, parts.baseUrl.startsWith('https:'));
+  const https = parts.baseUrl.startsWith('https:');
+  const operator = createOperator(parts.operatorToken, signer, clock, https);
+  const record = createRecord(store.audit, clock);
   const app = express();
   app.disable('x-powered-by');
-  app.use(securityHeaders);
+  app.use(securityHeaders(https));
   app.use(assets.router);
+  app.use(
+    sameOriginOnly(parts.baseUrl, async (request, response) => {
+      const reason = 'The form was sent from a page of another site.';
+      await record({ action: 'form', subject: request.path, decision: 'refused', reason });
+      response.status(403);
+      const text = 'This came from another site. Open the page on this server and press the button there.';
+      await sendHtml(response, message(assets, 'Refused', text));
+    }),
+  );
 
   app.get('/healthz', (_request, response) => {
     response.set('Cache-Control', 'no-store').json({ status: 'alive', version: parts.version });
@@ -81,7 +97,11 @@ export function webApp(parts: WebParts): Express {
   const form = express.urlencoded({ extended: false, limit: '10kb' });
   app.post('/sign-in', form, async (request, response) => {
     const token = (request.body as { token?: unknown } | undefined)?.token;
-    if (operator.signIn(token, response)) return response.redirect(303, '/');
+    if (operator.signIn(token, response)) {
+      await record({ action: 'sign-in', subject: 'operator', decision: 'allowed', reason: 'The token fits.' });
+      return response.redirect(303, '/');
+    }
+    await record({ action: 'sign-in', subject: 'operator', decision: 'refused', reason: 'The token is wrong.' });
     response.status(401);
     await sendHtml(response, page(assets, { title: 'Sign in', body: signInBody(true) }));
   });
@@ -100,12 +120,22 @@ export function webApp(parts: WebParts): Express {
       branch: typeof branch === 'string' && branch !== '' ? branch : null,
       signature: s,
     });
-    response.set('Cache-Control', 'no-cache').type('image/svg+xml').send(badgeSvg(state));
+    // Other sites show it.
+    response.set({ 'Cache-Control': 'no-cache', 'Cross-Origin-Resource-Policy': 'cross-origin' });
+    response.type('image/svg+xml').send(badgeSvg(state));
+  });
+
+  // For any name, so that it tells nothing of which repositories there are.
+  app.get('/:owner/:name/seal-key', async (request, response, next) => {
+    const repository = `${request.params.owner}/${request.params.name}`;
+    if (!isRepositoryName(repository)) return next();
+    const key = await parts.sealKey(repository);
+    response.set('Cache-Control', 'public, max-age=300').type('text/plain').send(`${key}\n`);
   });
 
   const isOperator = (request: express.Request) => operator.isSignedIn(request);
-  app.use(runRoutes({ ...parts, isOperator }, links, assets));
-  if (setup) app.use(setupRoutes(setup, assets, form));
+  app.use(runRoutes({ ...parts, isOperator, record }, links, assets));
+  if (setup) app.use(setupRoutes(setup, assets, form, record));
 
   app.use(async (_request, response) => {
     response.status(404);

@@ -8,18 +8,27 @@ export async function sendHtml(response: Response, content: Html, formTarget = '
   response.set('Cache-Control', 'no-store').type('html').send(text);
 }
 
-/** Addresses carry signatures, so they must not leave as a referrer; nothing may frame, sniff or index. */
-export const securityHeaders: RequestHandler = (_request, response, next) => {
-  response.set({
+/**
+ * Addresses carry signatures, so they must not leave as a referrer (no referrer at all would hide from us, too, which
+ * page a form comes from); nothing may frame, sniff, embed or index. `https`: browsers shall never again come without.
+ */
+export function securityHeaders(https: boolean): RequestHandler {
+  const headers = {
     'Content-Security-Policy': policy(''),
     'X-Content-Type-Options': 'nosniff',
     'X-Frame-Options': 'DENY',
-    'Referrer-Policy': 'no-referrer',
+    'Referrer-Policy': 'same-origin',
     'X-Robots-Tag': 'noindex, nofollow',
     'Cross-Origin-Opener-Policy': 'same-origin',
-  });
-  next();
-};
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
+    ...(https ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
+  };
+  return (_request, response, next) => {
+    response.set(headers);
+    next();
+  };
+}
 
 function policy(formTarget: string): string {
   return [

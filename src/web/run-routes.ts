@@ -3,6 +3,7 @@ import { type Request, type Response, Router } from 'express';
 import { html, raw } from 'hono/html';
 import type { Clock, LogName, Logs } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
+import { fullName } from '#src/model/repository.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
 import type { Assets } from './assets.ts';
 import type { Changes } from './changes.ts';
@@ -11,6 +12,7 @@ import { jobHead, logView, stepSummary, stepsOf } from './job-page.ts';
 import { streamJob } from './job-stream.ts';
 import { type Html, page } from './layout.ts';
 import { readTail } from './log-lines.ts';
+import type { Recorder } from './records.ts';
 import { sendHtml } from './respond.ts';
 import { cancelForm, runBody } from './run-page.ts';
 import type { Links, Signer } from './signer.ts';
@@ -19,6 +21,7 @@ interface RunRouteParts {
   /** True for the operator, who may cancel. */
   readonly isOperator: (request: Request) => boolean;
   readonly cancel: (runId: string) => Promise<void>;
+  readonly record: Recorder;
   readonly store: Store;
   readonly logs: Logs;
   readonly changes: Changes;
@@ -32,7 +35,7 @@ const readAtOnce = 256 * 1024;
 
 /** /runs/...: pages, streams and logs of runs, for whoever has their signed link. */
 export function runRoutes(
-  { store, logs, changes, signer, clock, isOperator, cancel }: RunRouteParts,
+  { store, logs, changes, signer, clock, isOperator, cancel, record }: RunRouteParts,
   links: Links,
   assets: Assets,
 ): Router {
@@ -54,6 +57,12 @@ export function runRoutes(
     );
   }
 
+  // What is asked for without its content must not open a stream or read a log.
+  const long = ['/runs/:id/events', '/runs/:id/jobs/:jobId/events', '/runs/:id/jobs/:jobId/log'];
+  router.head(long, (_request, response) => {
+    response.set('Cache-Control', 'no-store').end();
+  });
+
   router.get('/runs/:id', async (request, response, next) => {
     const view = await store.runs.view(request.params.id);
     if (!view) return next();
@@ -64,11 +73,17 @@ export function runRoutes(
     await sendHtml(response, page(assets, { title: titleOf(view.run), body: content }));
   });
 
-  // The cookie is never sent along from another site's form.
   router.post('/runs/:id/cancel', async (request, response, next) => {
-    if (!isOperator(request)) return next();
-    await cancel(request.params.id);
-    response.redirect(303, links.run(request.params.id));
+    const run = await store.runs.get(request.params.id);
+    if (!run) return next();
+    const about = { action: 'cancel', subject: `run ${run.id}`, repository: fullName(run.repository) };
+    if (!isOperator(request)) {
+      await record({ ...about, decision: 'refused', reason: 'Only the operator may, signed in.' });
+      return next();
+    }
+    await cancel(run.id);
+    await record({ ...about, decision: 'allowed', reason: "The operator pressed the button on the run's page." });
+    response.redirect(303, links.run(run.id));
   });
 
   router.get('/runs/:id/events', async (request, response, next) => {

@@ -87,7 +87,7 @@ it.each([
   ['no GUID', 400, { 'x-github-delivery': undefined }],
   ['an odd GUID', 400, { 'x-github-delivery': '../../etc' }],
   ['no event', 400, { 'x-github-event': undefined }],
-  ['the wrong content type', 400, { 'content-type': 'application/x-www-form-urlencoded' }],
+  ['the wrong content type', 415, { 'content-type': 'application/x-www-form-urlencoded' }],
 ])('refuses %s with %i and stores nothing', async (_what, status, change) => {
   const { stored, told, url } = await serve();
   const response = await fetch(url, { method: 'POST', headers: headers(change), body });
