@@ -4,7 +4,7 @@ import type { Archives, Cache, Clock, LogName, Logs, Removed, Stored } from './p
 import type { Store } from './store.ts';
 
 export interface CleanerParts {
-  readonly store: Pick<Store, 'runs' | 'deliveries'>;
+  readonly store: Pick<Store, 'runs' | 'deliveries' | 'secrets'>;
   readonly logs: Pick<Logs, 'all' | 'remove'>;
   readonly archives: Archives;
   /** Forgets what GitHub was told of a run and its jobs. */
@@ -15,6 +15,8 @@ export interface CleanerParts {
   readonly images: Cache;
   /** Removes containers, networks and folders of jobs that aren't running. Returns how many things went. */
   readonly sweep: () => Promise<number>;
+  /** How long the values of replaced and removed secrets are kept, in milliseconds. */
+  readonly secretsMs: number;
   readonly rules: CleanRules;
   readonly clock: Clock;
   readonly log: Log;
@@ -82,6 +84,7 @@ export function createCleaner(parts: CleanerParts): Cleaner {
       const young = await withoutOld(kept, before(rules.artifactsMs), remove);
       await fit(young, rules.artifactBytes, remove);
     });
+    await part('replaced secrets', 0, () => store.secrets.forget(at - parts.secretsMs));
     const summary: CleanSummary = {
       runs,
       logs: gone.logs.sum,

@@ -60,13 +60,14 @@ describe('the cleaner', () => {
     const deliveries = { forget: async () => forgotten.shift() ?? 0 };
     const log = { info() {}, warn() {}, error: (fields: object) => void told.push(fields) };
     return createCleaner({
-      store: { runs, deliveries } as unknown as CleanerParts['store'],
+      store: { runs, deliveries, secrets: { forget: async () => 0 } } as unknown as CleanerParts['store'],
       logs,
       archives: keptArchives(home),
       untell: async () => {},
       sources: nothing,
       images: nothing,
       sweep: async () => 0,
+      secretsMs: day,
       rules: { ...noRules, ...rules },
       clock: { now: Date.now },
       log,

@@ -43,6 +43,7 @@ export async function openSite(overrides: Partial<WebParts> = {}): Promise<Site>
     baseUrl: '',
     operatorToken,
     checks: {},
+    sealKey: async (repository) => `seal-key:v1:${repository}`,
     cancel: async () => {},
     setup: null,
     version: '0.1.0',
