@@ -49,13 +49,27 @@ function problemsOfUnion(
   const fitting = alternatives.find((issues) =>
     issues.every((issue) => issue.path.length > 0 || issue.code !== 'invalid_type'),
   );
-  if (fitting) return problemsOf(fitting, found, [...base, ...inner]);
   const path = [...base, ...inner];
+  if (fitting && isTextWithColon(alternatives, fitting, found, path)) return [wrongType(path, ['a text'], found)];
+  if (fitting) return problemsOf(fitting, found, path);
   if (found === undefined) return [{ kind: 'missing', path: path.slice(0, -1), key: String(path.at(-1)) }];
   const kinds = alternatives.flatMap((issues) =>
     issues.flatMap((issue) => (issue.code === 'invalid_type' ? [kindOf(issue.expected)] : [])),
   );
   return [wrongType(path, [...new Set(kinds)], found)];
+}
+
+/** An item of a list that may be a text, and that YAML took for a map of keys that nobody knows. */
+function isTextWithColon(
+  alternatives: readonly (readonly Issue[])[],
+  fitting: readonly Issue[],
+  found: unknown,
+  path: Path,
+): boolean {
+  const mayBeText = alternatives.some(([issue]) => issue?.code === 'invalid_type' && issue.expected === 'string');
+  if (!mayBeText || typeof path.at(-1) !== 'number' || typeof found !== 'object' || found === null) return false;
+  const unknown = fitting.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : []));
+  return unknown.length > 0 && unknown.length === Object.keys(found).length;
 }
 
 function wrongType(path: Path, kinds: readonly string[], found: unknown): Problem {

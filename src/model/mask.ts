@@ -75,9 +75,9 @@ type Range = readonly [start: number, end: number];
 
 interface Needles {
   /** Every place of every needle, in the order of their starts. */
-  find(buffer: Buffer): Range[];
+  readonly find: (buffer: Buffer) => Range[];
   /** Length of the longest end of the buffer that a secret may begin with. */
-  heldBack(buffer: Buffer): number;
+  readonly heldBack: (buffer: Buffer) => number;
 }
 
 /** By the list itself: a job's texts are masked with one list. */

@@ -13,16 +13,17 @@ const MAX_KEY = 200;
 
 /**
  * One planned job for each instance of each job, in the order of the file. `tags`: under which image jobs push.
- * `reserved`: names of environments, whose deploy jobs keep their keys. Throws EvaluationError with a whole sentence.
+ * `deployed`: names of the environments that the event deploys to; their deploy jobs keep their keys, and jobs that name
+ * one may have its secrets. Throws EvaluationError with a whole sentence.
  */
 export function planInstances(
   specs: readonly JobSpec[],
   trigger: Trigger,
   event: Value,
   tags: readonly string[],
-  reserved: readonly string[],
+  deployed: readonly string[],
 ): readonly PlannedJob[] {
-  const taken = new Set(['slipway', ...reserved.map((name) => `deploy ${name}`)]);
+  const taken = new Set(['slipway', ...deployed.map((name) => `deploy ${name}`)]);
   const instances = specs.flatMap((spec) =>
     expandMatrix(spec.matrix).map((matrix) => {
       const contexts = { event, matrix };
@@ -46,7 +47,8 @@ export function planInstances(
     retries: spec.retries,
     concurrency: within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger)),
     priority: 0,
-    work: spec.kind === 'script' ? scriptWork(spec, contexts) : imageWork(spec.id, spec.build, contexts, tags),
+    work:
+      spec.kind === 'script' ? scriptWork(spec, contexts, deployed) : imageWork(spec.id, spec.build, contexts, tags),
   }));
 }
 
@@ -78,7 +80,7 @@ function uniqueKey(wanted: string, taken: ReadonlySet<string>): string {
   }
 }
 
-function scriptWork(spec: ScriptJobSpec, contexts: Contexts): ScriptWork {
+function scriptWork(spec: ScriptJobSpec, contexts: Contexts, deployed: readonly string[]): ScriptWork {
   const fill = (what: string, text: string) => within(spec.id, what, () => fillTemplate(text, contexts));
   // Commands see the matrix alone: whatever comes from outside reaches them as a variable, which is never run.
   const { matrix } = contexts;
@@ -88,6 +90,7 @@ function scriptWork(spec: ScriptJobSpec, contexts: Contexts): ScriptWork {
     steps: spec.steps.map((step) => ({
       name: within(spec.id, 'run', () => nameOf(step.name, matrix)),
       script: within(spec.id, 'run', () => fillTemplate(step.script, { matrix })),
+      ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
     })),
     env: mapValues(spec.env, (name, value) => fill(`env.${name}`, value)),
     workdir: spec.workdir === null ? null : checkedFolder(spec.id, fill('workdir', spec.workdir)),
@@ -99,6 +102,10 @@ function scriptWork(spec: ScriptJobSpec, contexts: Contexts): ScriptWork {
     })),
     artifacts: spec.artifacts,
     reports: spec.reports,
+    ...(spec.secrets === undefined ? {} : { secrets: spec.secrets }),
+    ...(spec.environment !== undefined && deployed.includes(spec.environment) ? { environment: spec.environment } : {}),
+    ...(spec.docker === undefined ? {} : { docker: spec.docker }),
+    ...(spec.access === undefined ? {} : { access: spec.access }),
   };
 }
 

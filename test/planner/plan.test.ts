@@ -245,3 +245,46 @@ describe('[skip ci]', () => {
     expect(jobs(SHOP, deploy('staging'), '[skip ci]').every((job) => job.skip === null)).toBe(true);
   });
 });
+
+describe('secrets of a plan', () => {
+  const file = `
+jobs:
+  image: { build: { image: ghcr.io/acme/shop, secrets: [NPM_TOKEN] } }
+  migrate:
+    image: x
+    environment: production
+    secrets: { URL: database_url }
+    env: { KEY: { sealed: "sealed:v1:x" } }
+    run: [{ run: y, secrets: [OTP] }, z]
+    docker: true
+    network: none
+environments:
+  production:
+    on: { branch: main, tag: v* }
+    rollout: [{ deployment: shop/api, container: api, image: image }]
+`;
+  const work = (trigger: Trigger) => jobs(file, trigger).map((job) => job.work);
+
+  it('are names and sealed texts, for the job or one of its steps', () => {
+    const [image, migrate] = work(push('topic'));
+    expect(image).toMatchObject({ build: { secrets: { NPM_TOKEN: 'NPM_TOKEN' } } });
+    expect(migrate).toMatchObject({
+      secrets: { named: { URL: { name: 'database_url', file: false } }, sealed: { KEY: 'sealed:v1:x' } },
+      steps: [{ script: 'y', secrets: { OTP: { name: 'OTP', file: false } } }, { script: 'z' }],
+      docker: true,
+      access: { privileged: false, network: 'none', devices: [], volumes: [] },
+    });
+  });
+
+  it.each<[string, Trigger, string | undefined]>([
+    ['a push that deploys there', push('main'), 'production'],
+    ['a tag that deploys there', tag('v1'), 'production'],
+    ['a push that does not', push('topic'), undefined],
+    ['a pull request', pull(false, 'main'), undefined],
+    ["a stranger's pull request", pull(true, 'main'), undefined],
+    ['a merge group', group, undefined],
+  ])('come from the environment for %s', (_, trigger, expected) => {
+    expect(work(trigger)[1]).toHaveProperty('kind', 'script');
+    expect((work(trigger)[1] as { environment?: string }).environment).toBe(expected);
+  });
+});

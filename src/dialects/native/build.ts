@@ -6,6 +6,7 @@ import type { Path } from '../yaml.ts';
 import { checkTemplate, type Scope } from './expressions.ts';
 import type { Report } from './report.ts';
 import type { RawJob } from './schema.ts';
+import { buildSecrets } from './secrets.ts';
 import { checkPath, imageProblem, variablesOf } from './values.ts';
 
 /** What `build` means, with what is wrong in it reported. */
@@ -38,6 +39,7 @@ export function compileBuild(
     image: raw.image ?? null,
     target: raw.target ?? null,
     args,
+    ...(raw.secrets === undefined ? {} : { secrets: buildSecrets(raw.secrets) }),
   };
 }
 

@@ -11,6 +11,7 @@ import { compileEnvironment } from './environment.ts';
 import { compileJob } from './job.ts';
 import { createReport, type Report, show } from './report.ts';
 import { environment, file as fileSchema, job } from './schema.ts';
+import { sealedHint } from './secrets.ts';
 import { ELSEWHERE, LATER } from './words.ts';
 
 const MAX_JOBS = 500;
@@ -62,7 +63,8 @@ export function compileNative(file: string, text: string): Compiled {
   const jobs = ids.flatMap((id): JobSpec[] => {
     const path = ['jobs', id];
     const parts = checkShape(report, path, rawJobs[id], job, 'job', []);
-    const spec = parts && compileJob(report, path, id, parts, ids, Object.keys(Object(rawJobs[id])));
+    const around = { ids, environments: Object.keys(rawEnvironments) };
+    const spec = parts && compileJob(report, path, id, parts, around, Object.keys(Object(rawJobs[id])));
     return spec ? [spec] : [];
   });
   checkNeeds(report, rawJobs);
@@ -129,7 +131,12 @@ function tell(report: Report, problem: Problem, level: Level, depth: number, key
   const { yaml } = report;
   switch (problem.kind) {
     case 'value':
-      report.error('wrong-value', yaml.at(problem.path), `${show(problem.path)} ${problem.message}.`, problem.hint);
+      report.error(
+        'wrong-value',
+        yaml.at(problem.path),
+        `${show(problem.path)} ${problem.message}.`,
+        sealedHint(yaml.value, problem.path) ?? problem.hint,
+      );
       return;
     case 'key':
       report.error('bad-name', yaml.atKey(problem.path), `${problem.message}.`);
@@ -176,7 +183,10 @@ function siblings(path: Path, level: Level): readonly string[] {
       ? ['branch', 'tag']
       : ['deployment', 'statefulset', 'daemonset', 'container', 'image', 'cluster'];
   }
-  if (path[2] === 'build') return ['context', 'dockerfile', 'image', 'target', 'args'];
+  if (path[2] === 'build') return ['context', 'dockerfile', 'image', 'target', 'args', 'secrets'];
+  if (path.at(-2) === 'secrets') return ['secret', 'file'];
+  if (path[2] === 'run') return ['name', 'run', 'secrets'];
+  if (path[2] === 'env') return ['sealed'];
   return path[2] === 'reports' ? ['junit'] : ['image', 'env', 'command', 'port', 'timeout'];
 }
 

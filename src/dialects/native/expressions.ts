@@ -120,7 +120,9 @@ function instead(path: Path, read: Read, contexts: readonly string[]): string {
 }
 
 function variableHint(path: Path, message: string): string | undefined {
-  if (message.startsWith('There is no context "secrets"')) return 'This version of Slipway hands no secrets to jobs.';
+  if (message.startsWith('There is no context "secrets"')) {
+    return 'Name it in the job\'s "secrets", and the commands have it as a variable: "$NPM_TOKEN".';
+  }
   if (message.startsWith('There is no context "github"')) {
     return 'What GitHub Actions has in "github" is in "event" here: event.branch, event.tag, event.sha, event.number.';
   }

@@ -1,26 +1,28 @@
 import type { ImageJobSpec, JobSpec, Scalar, ScriptJobSpec, ServiceSpec, StepSpec } from '#src/model/pipeline.ts';
-import { list } from '../suggest.ts';
+import { list, suggestion } from '../suggest.ts';
 import type { Path } from '../yaml.ts';
+import { compileAccess } from './access.ts';
 import { compileBuild } from './build.ts';
 import { compileConcurrency } from './concurrency.ts';
 import { checkCondition, checkTemplate, type Scope } from './expressions.ts';
 import { compileMatrix } from './matrix.ts';
 import { type Report, show } from './report.ts';
-import type { RawJob } from './schema.ts';
+import type { RawJob, RawStep } from './schema.ts';
+import { compileSecrets, namedSecrets, splitEnv } from './secrets.ts';
 import { asList, checkPath, imageProblem, minutesOf, variablesOf } from './values.ts';
 
 type Parts = { readonly [K in keyof RawJob]?: RawJob[K] };
 
 /**
  * What a job's keys mean, or null if the job can't be told (then something was reported). `raw` holds the keys that
- * are right by themselves, `present` all that stand in the file.
+ * are right by themselves, `present` all that stand in the file; around it are all jobs' ids and environments' names.
  */
 export function compileJob(
   report: Report,
   path: Path,
   id: string,
   raw: Parts,
-  ids: readonly string[],
+  { ids, environments }: { readonly ids: readonly string[]; readonly environments: readonly string[] },
   present: readonly string[],
 ): JobSpec | null {
   const { yaml } = report;
@@ -57,7 +59,7 @@ export function compileJob(
     at: yaml.atKey(path),
   };
   if (raw.name !== undefined) checkTemplate(report, [...path, 'name'], raw.name, ['matrix'], scope);
-  const script = compileScript(report, path, raw, scope);
+  const script = compileScript(report, path, raw, scope, environments);
   if (raw.build) {
     refuseBoth(report, path, raw);
     const build = compileBuild(report, [...path, 'build'], raw.build, matrix, scope);
@@ -70,17 +72,22 @@ export function compileJob(
   return { ...base, ...script, kind: 'script', image: raw.image } satisfies ScriptJobSpec;
 }
 
-function compileScript(report: Report, path: Path, raw: Parts, scope: Scope) {
+function compileScript(report: Report, path: Path, raw: Parts, scope: Scope, environments: readonly string[]) {
   const contexts = ['event', 'matrix'];
   if (raw.image !== undefined) checkImage(report, [...path, 'image'], raw.image, scope);
   if (raw.workdir !== undefined) {
     checkPath(report, [...path, 'workdir'], raw.workdir);
     checkTemplate(report, [...path, 'workdir'], raw.workdir, ['matrix'], scope);
   }
-  const env = variablesOf(report, [...path, 'env'], raw.env);
+  const { plain, sealed } = splitEnv(report, [...path, 'env'], raw.env);
+  const env = variablesOf(report, [...path, 'env'], plain);
   for (const [name, value] of Object.entries(env))
     checkTemplate(report, [...path, 'env', name], value, contexts, scope);
   return {
+    ...compileSecrets(report, path, raw, sealed),
+    ...compileAccess(report, path, raw),
+    ...environmentOf(report, [...path, 'environment'], raw.environment, environments),
+    ...(raw.docker === true ? { docker: true } : {}),
     steps: stepsOf(report, [...path, 'run'], raw.run, scope),
     env,
     workdir: raw.workdir ?? null,
@@ -94,20 +101,24 @@ function compileScript(report: Report, path: Path, raw: Parts, scope: Scope) {
 }
 
 /** A text is one step, each item of a list is one; its first line that says something is its name. */
-function stepsOf(
-  report: Report,
-  path: Path,
-  run: string | readonly string[] | undefined,
-  scope: Scope,
-): readonly StepSpec[] {
-  return asList(run).map((script, index) => {
-    const place = Array.isArray(run) ? [...path, index] : path;
+function stepsOf(report: Report, path: Path, run: RawJob['run'], scope: Scope): readonly StepSpec[] {
+  return asList<RawStep>(run).map((item, index) => {
+    const step = typeof item === 'string' ? { run: item } : item;
+    const script = step.run;
+    const itemPath = Array.isArray(run) ? [...path, index] : path;
+    const place = typeof item === 'string' ? itemPath : [...itemPath, 'run'];
+    if (step.name !== undefined) checkTemplate(report, [...itemPath, 'name'], step.name, ['matrix'], scope);
     checkTemplate(report, place, script, ['matrix'], scope);
     const lines = script.split('\n').map((line) => line.trim());
     const name = lines.find((line) => line !== '' && !line.startsWith('#')) ?? lines.find((line) => line !== '') ?? '';
     if (name === '')
       report.error('empty-step', report.yaml.at(place), `${show(place)} is blank.`, 'Write a command or remove it.');
-    return { name: name.length > 100 ? `${name.slice(0, 99)}…` : name, script: script.trimEnd() };
+    const shown = step.name ?? name;
+    return {
+      name: shown.length > 100 ? `${shown.slice(0, 99)}…` : shown,
+      script: script.trimEnd(),
+      ...(step.secrets === undefined ? {} : { secrets: namedSecrets(step.secrets) }),
+    };
   });
 }
 
@@ -166,16 +177,53 @@ function matrixKeys(
     : [...new Set([...Object.keys(matrix.axes), ...matrix.include.flatMap((entry) => Object.keys(entry))])];
 }
 
-function refuseBoth(report: Report, path: Path, raw: Parts): void {
-  const others = (['image', 'run', 'env', 'workdir', 'shell', 'services', 'artifacts', 'reports'] as const).filter(
-    (key) => raw[key] !== undefined,
+/** The name must be one of the file's: a misspelt one would silently give another secret. */
+function environmentOf(
+  report: Report,
+  path: Path,
+  name: string | undefined,
+  known: readonly string[],
+): { readonly environment?: string } {
+  if (name === undefined) return {};
+  if (known.includes(name)) return { environment: name };
+  report.error(
+    'unknown-environment',
+    report.yaml.at(path),
+    `${show(path)}: there is no environment "${name}" in this file.`,
+    known.length === 0
+      ? 'Variables are in "env"; environments stand beside "jobs".'
+      : suggestion(name, known) || 'Add it to "environments".',
   );
-  for (const key of others) {
+  return {};
+}
+
+const SCRIPT_KEYS = [
+  'image',
+  'run',
+  'env',
+  'secrets',
+  'environment',
+  'docker',
+  'privileged',
+  'network',
+  'devices',
+  'volumes',
+  'workdir',
+  'shell',
+  'services',
+  'artifacts',
+  'reports',
+] as const;
+
+function refuseBoth(report: Report, path: Path, raw: Parts): void {
+  for (const key of SCRIPT_KEYS.filter((key) => raw[key] !== undefined)) {
     report.error(
       'build-and-run',
       report.yaml.atKey([...path, key]),
       `${show(path)} has a "build", so it can't have "${key}" too.`,
-      'Make two jobs: one that builds the image, one that runs commands.',
+      key === 'secrets'
+        ? 'Secrets of a build stand in "build" itself.'
+        : 'Make two jobs: one that builds the image, one that runs commands.',
     );
   }
 }

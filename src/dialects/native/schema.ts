@@ -52,6 +52,46 @@ const duration = z
   .describe('How long it may take: `90s`, `10m`, `1h30m`, or a number of minutes. At most 6h.');
 
 const variables = z.record(variableName, scalar);
+const secretName = z
+  .string()
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_]{0,254}$/,
+    'must be the name of a secret: letters, digits and _, not starting with a digit, at most 255',
+  );
+const secretId = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/, 'must be made of letters, digits, ., - and _, and have at most 100');
+
+const sealed = z.strictObject({
+  sealed: z
+    .string()
+    .regex(/^sealed:\S+$/, 'must be a text that `slipway seal` has made')
+    .max(100_000, 'must not have more than 100000 characters')
+    .describe('A value encrypted for this repository, as `slipway seal` prints it: `sealed:v1:...`.'),
+});
+
+const secrets = z.union([
+  z.array(variableName).min(1, 'must not be empty'),
+  z.record(
+    variableName,
+    z.union([
+      secretName,
+      z.strictObject({
+        secret: secretName.optional().describe("Name of the secret. Default: the variable's name."),
+        file: z
+          .boolean()
+          .optional()
+          .describe('True: the value is written to a file in memory, and the variable holds its path. Default: false.'),
+      }),
+    ]),
+  ),
+]);
+
+const step = z.strictObject({
+  run: text.describe('The commands of this step.'),
+  name: shortText.optional().describe('What people are shown. Default: the first command. May use `${{ matrix... }}`.'),
+  secrets: secrets.optional().describe('Secrets that this step alone gets, as `secrets` of a job.'),
+});
 
 const service = z.union([
   text.describe('Image of the service: `redis:8`.'),
@@ -95,6 +135,12 @@ const build = z.strictObject({
     ),
   target: text.optional().describe('Stage of the Dockerfile to build. Default: the last.'),
   args: variables.optional().describe('Build arguments (`ARG`). They are visible in the image: no place for secrets.'),
+  secrets: z
+    .union([z.array(secretName).min(1, 'must not be empty'), z.record(secretId, secretName)])
+    .optional()
+    .describe(
+      'Secrets for `RUN --mount=type=secret,id=NAME`: a list of names, or `{ id: name }`. They leave no trace in the image.',
+    ),
 });
 
 const concurrency = z.union([
@@ -120,10 +166,11 @@ export const job = z
       .optional()
       .describe('What people are shown. May use `${{ matrix... }}`. Default: the id and the values of the matrix.'),
     image: shortText.optional().describe('Image in which the commands run: `node:24`. May use `${{ matrix... }}`.'),
-    run: oneOrMore(text)
+    run: z
+      .union([text, z.array(z.union([text, step])).min(1, 'must not be empty')])
       .optional()
       .describe(
-        'The commands. Each item of a list is a step, a text with several lines is one step. The first that fails ends the job.',
+        'The commands. Each item of a list is a step: a text, also with several lines, or `{ name, run, secrets }`. The first that fails ends the job.',
       ),
     build: build.optional().describe('Builds an image with BuildKit, in place of `image` and `run`.'),
     needs: oneOrMore(z.string())
@@ -136,7 +183,42 @@ export const job = z
         "Runs the job only if this holds: `event.kind == 'tag'`. An expression on `event`, `matrix` and `needs`.",
       ),
     matrix: matrix.optional(),
-    env: variables.optional().describe('Variables of the commands.'),
+    env: z
+      .record(variableName, z.union([scalar, sealed]))
+      .optional()
+      .describe(
+        'Variables of the commands. A secret value may stand here sealed: `{ TOKEN: { sealed: "sealed:v1:..." } }`.',
+      ),
+    secrets: secrets
+      .optional()
+      .describe(
+        'Secrets that the commands get as variables: `[NPM_TOKEN]`, or by variable: `{ TOKEN: npm_token, KEY: { secret: deploy_key, file: true } }`.',
+      ),
+    environment: environmentName
+      .optional()
+      .describe('The environment whose secrets the job may have, when the event deploys there.'),
+    docker: z
+      .boolean()
+      .optional()
+      .describe('True: the job gets a Docker engine of its own, for `docker build`, `docker run`, `docker compose`.'),
+    privileged: z
+      .boolean()
+      .optional()
+      .describe("True: a privileged container. Only where the operator's file allows it."),
+    network: z
+      .enum(['private', 'host', 'none'])
+      .optional()
+      .describe(
+        "The job's network: its own (`private`, the default), `none`, or the host's (`host`, only where the operator's file allows it).",
+      ),
+    devices: oneOrMore(text)
+      .optional()
+      .describe("Devices of the host: `[/dev/kvm]`. Only where the operator's file allows them."),
+    volumes: oneOrMore(text)
+      .optional()
+      .describe(
+        "Folders of the host, `/on/the/host:/in/the/job`, with `:ro` to read only. Only where the operator's file allows them.",
+      ),
     workdir: text.optional().describe("Folder in which the commands start, relative to the repository's root."),
     shell: z.enum(['sh', 'bash']).optional().describe('Shell that runs the commands. Default: `sh`.'),
     services: z
@@ -212,6 +294,8 @@ export const file = z.strictObject({
 });
 
 export type RawConcurrency = z.infer<typeof concurrency>;
+export type RawSecrets = z.infer<typeof secrets>;
+export type RawStep = string | z.infer<typeof step>;
 export type RawJob = z.infer<typeof job>;
 export type RawEnvironment = z.infer<typeof environment>;
 

@@ -47,20 +47,20 @@ export function variablesOf(
 ): Record<string, string> {
   return Object.fromEntries(
     Object.entries(values ?? {}).map(([name, value]) => {
-      if (/^(SLIPWAY(_.*)?|CI)$/.test(name)) {
-        report.error(
-          'reserved-variable',
-          report.yaml.atKey([...path, name]),
-          `The variable ${name} is set by Slipway.`,
-          'Choose another name.',
-        );
-      }
+      checkReserved(report, [...path, name], name);
       return [
         name,
         typeof value === 'number' ? (report.yaml.written([...path, name]) ?? String(value)) : String(value),
       ];
     }),
   );
+}
+
+/** Reports a variable that Slipway sets itself. `item`: the path is that of an item of a list, not of a key. */
+export function checkReserved(report: Report, path: Path, name: string, item = false): void {
+  if (!/^(SLIPWAY(_.*)?|CI)$/.test(name)) return;
+  const at = item ? report.yaml.at(path) : report.yaml.atKey(path);
+  report.error('reserved-variable', at, `The variable ${name} is set by Slipway.`, 'Choose another name.');
 }
 
 /** Reports numbers that YAML reads as something else than what is written: 3.10 is 3.1. */

@@ -1,8 +1,8 @@
 /** Keys that belong to the format and that this version doesn't do yet. */
 export const LATER: Readonly<Record<'file' | 'job' | 'environment', readonly string[]>> = {
-  file: ['secrets', 'cache', 'previews'],
-  job: ['cache', 'secrets', 'outputs'],
-  environment: ['after', 'approvals', 'steps', 'windows', 'secrets', 'preview'],
+  file: ['cache', 'previews'],
+  job: ['cache', 'outputs'],
+  environment: ['after', 'approvals', 'steps', 'windows', 'preview'],
 };
 
 /** What other systems call our keys, and what to do here. */
@@ -11,6 +11,7 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
     on: 'Slipway runs every push and pull request; give a job an "if" to choose.',
     env: 'Variables belong to a job: put "env" there.',
     image: 'The image belongs to a job: put "image" there.',
+    secrets: 'A job names its secrets: put "secrets" there.',
     services: 'Services belong to a job: put "services" there.',
     retry: 'Retries belong to a job: put "retry" there.',
     matrix: 'A matrix belongs to a job: put "matrix" there.',
@@ -26,8 +27,8 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
     before_script: 'Put these commands first in "run".',
     'runs-on': 'Name a container image in "image".',
     container: 'Name a container image in "image".',
+    network_mode: 'Write network: none, private or host.',
     strategy: 'Put the axes in "matrix" itself.',
-    environment: 'Variables are in "env"; a deployment is in "environments", beside "jobs".',
     variables: 'Variables are in "env".',
     'working-directory': 'The folder is in "workdir".',
     'timeout-minutes': 'The time is in "timeout", as in timeout: 10m.',
@@ -40,11 +41,11 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
     uses: 'Actions can\'t be used in slipway.yml; write the commands in "run".',
     when: 'A condition is in "if".',
     only: 'A condition is in "if", as in if: event.branch == \'main\'.',
-    secrets: 'This version has no secrets yet.',
   },
   environment: {
     branch: 'Put it in "on", as in on: { branch: main }.',
     tag: 'Put it in "on", as in on: { tag: "v*" }.',
     deployment: 'List it in "rollout".',
+    secrets: 'A job names them, together with "environment".',
   },
 };
