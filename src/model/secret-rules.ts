@@ -28,7 +28,7 @@ export function chooseSecret<Secret extends SecretInfo>(
   name: string,
 ): SecretChoice<Secret> {
   const problem = secretNameProblem(name);
-  if (problem !== null) return { kind: 'refused', reason: problem };
+  if (problem !== null) return { kind: 'refused', reason: `${JSON.stringify(name.slice(0, 80))}: ${problem}` };
   const named = stored.filter((secret) => secret.name === name && ofRepository(secret.scope, ask));
   const first = named
     .filter((secret) => secret.scope.kind !== 'environment' || isOf(secret.scope.environment, ask.environment))

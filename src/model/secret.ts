@@ -45,13 +45,12 @@ export const LONGEST_SECRET = 64 * 1024;
 /** Kinds of triggers to which a secret can be limited. */
 export const secretEvents = ['push', 'tag', 'pull_request', 'merge_group', 'deploy'] as const;
 
-/** Why this can't be a secret's name, a sentence, or null if it can. */
+/** Why this can't be a secret's name, a sentence without it (a value may have got in its place), or null if it can. */
 export function secretNameProblem(name: string): string | null {
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name)) {
-    return `${shown(name)} can't be a secret's name: it must be a variable's name of letters, digits and _, and not begin with a digit.`;
+    return "A secret's name must be one that a variable can have: letters, digits and _, not beginning with a digit.";
   }
-  if (/^slipway_/i.test(name)) return `${name} can't be a secret's name: what begins with SLIPWAY_ is Slipway's own.`;
-  return null;
+  return /^slipway_/i.test(name) ? "A secret's name can't begin with SLIPWAY_: those are Slipway's own." : null;
 }
 
 /** Why this can't be a secret's value, a sentence without the value, or null if it can. */
@@ -89,8 +88,4 @@ export function scopeWords(scope: SecretScope): string {
     case 'environment':
       return `the environment ${scope.environment} of ${scope.repository}`;
   }
-}
-
-function shown(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
 }

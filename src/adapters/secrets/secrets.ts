@@ -37,6 +37,7 @@ export interface NewSecret {
 export interface Rotation {
   /** Id of the newest key. */
   readonly key: string;
+  /** How many current secrets; replaced ones are encrypted again, too. */
   readonly changed: number;
   readonly unchanged: number;
   /** What can't be opened, a sentence each. */
@@ -127,7 +128,7 @@ export function openSecrets({
       let [changed, unchanged] = [0, 0];
       for (const secret of await store.every()) {
         if (keyIdOf(secret.ciphertext) === key.id) {
-          unchanged += 1;
+          if (isCurrent(secret)) unchanged += 1;
           continue;
         }
         let value: Buffer;
@@ -139,7 +140,7 @@ export function openSecrets({
           continue;
         }
         await store.rewrap(secret, encrypt(key, secret, value));
-        changed += 1;
+        if (isCurrent(secret)) changed += 1;
       }
       const used = new Set(idsOf(await store.every()));
       const unused = keys.all().flatMap(({ id }) => (id === key.id || used.has(id) ? [] : [id]));
