@@ -1,4 +1,5 @@
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -34,6 +35,10 @@ export interface YamlFile {
 }
 
 const MAX_CHARACTERS = 256 * 1024;
+/** Finding what an alias stands for takes time in proportion to the file. */
+const MAX_ALIASES = 500;
+/** Values and characters with every alias written out. A file without aliases never comes near. */
+const MAX_EXPANDED = 1024 * 1024;
 /** More syntax errors than this tell nobody anything. */
 const MAX_ERRORS = 20;
 
@@ -107,15 +112,22 @@ function read(
     });
   }
   const readable = document.errors.length === 0;
+  let aliases = 0;
   if (!document.errors.some(isTooDeep)) {
     visit(document, {
       Map(_, map) {
-        diagnostics.push(...keyProblems(map, ofNode));
+        for (const problem of keyProblems(map, ofNode)) diagnostics.push(problem);
+      },
+      Alias() {
+        aliases += 1;
       },
     });
   }
+  if (aliases > MAX_ALIASES) throw new Error('Excessive alias count');
+  const value: unknown = readable ? document.toJS({ maxAliasCount: 100 }) : undefined;
+  if (aliases > 0 && expandedSize(value, new Map()) > MAX_EXPANDED) throw new Error('Excessive alias count');
   return {
-    value: readable ? document.toJS({ maxAliasCount: 100 }) : undefined,
+    value,
     diagnostics,
     at: (path) => ofNode(nodeAt(document, path)),
     atKey(path) {
@@ -154,8 +166,29 @@ function nodeAt(document: Document.Parsed, path: Path): Node | null {
   return node;
 }
 
+const targets = new WeakMap<Alias, Node | null>();
+
+/** The library looks through the whole document for each alias, and is asked for the same ones often. */
 function resolved(document: Document.Parsed, node: Node | null): Node | null {
-  return isAlias(node) ? (node.resolve(document) ?? null) : node;
+  if (!isAlias(node)) return node;
+  const known = targets.get(node);
+  if (known !== undefined) return known;
+  const target = node.resolve(document) ?? null;
+  targets.set(node, target);
+  return target;
+}
+
+/** Values and characters of what aliases share, counted wherever it stands; infinite for what holds itself. */
+function expandedSize(value: unknown, known: Map<object, number>): number {
+  if (typeof value === 'string') return 1 + value.length;
+  if (typeof value !== 'object' || value === null) return 1;
+  const before = known.get(value);
+  if (before !== undefined) return before;
+  known.set(value, Number.POSITIVE_INFINITY);
+  let size = 1;
+  for (const [key, item] of Object.entries(value)) size += key.length + expandedSize(item, known);
+  known.set(value, size);
+  return size;
 }
 
 const indexes = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();

@@ -88,8 +88,9 @@ function accepts(token: Token, char: string): boolean {
 /** A star may stand for nothing: whoever stands before it stands behind it, too. */
 function skipStars(tokens: readonly Token[], states: ReadonlySet<number>): Set<number> {
   const all = new Set(states);
-  for (let state of states) {
-    while (tokens[state]?.kind === 'star' || tokens[state]?.kind === 'stars') all.add(++state);
+  // What is added is looked at in its turn, each state once.
+  for (const state of all) {
+    if (tokens[state]?.kind === 'star' || tokens[state]?.kind === 'stars') all.add(state + 1);
   }
   return all;
 }

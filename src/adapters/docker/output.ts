@@ -128,7 +128,7 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
       state.step = index;
       running = true;
       listener.step({ kind: 'started', index, at });
-      say(step.script.replace(/\n+$/, '').replace(/^/gm, '$ '));
+      say(asTyped(step.script));
     } else if (name === 'done' && state.done === null) {
       state.done = { code: Number(first), oomKills: Number(second) };
       finishStep(state.done.code, timeOf(third));
@@ -169,4 +169,11 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
       closed = true;
     },
   };
+}
+
+/** The script after prompts, without line feeds at its end (looked for from there: rows of them may be long). */
+function asTyped(script: string): string {
+  let end = script.length;
+  while (end > 0 && script[end - 1] === '\n') end -= 1;
+  return script.slice(0, end).replace(/^/gm, '$ ');
 }

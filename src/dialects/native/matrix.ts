@@ -6,10 +6,18 @@ import type { Report } from './report.ts';
 import type { RawJob } from './schema.ts';
 import { asList, checkNumber } from './values.ts';
 
+/** Axes and keys of `include` in all: each instance has them. */
+const MAX_KEYS = 100;
+
 /** A matrix, with what is wrong in it reported; null if it can't be used. */
 export function compileMatrix(report: Report, path: Path, raw: NonNullable<RawJob['matrix']>): Matrix | null {
   const { yaml } = report;
   const { include = [], exclude = [], ...rest } = raw;
+  const tooLarge = sizeProblem(raw);
+  if (tooLarge !== null) {
+    report.error('bad-matrix', yaml.atKey(path), tooLarge, 'Make it smaller.');
+    return null;
+  }
   const axes: Record<string, readonly Scalar[]> = {};
   for (const [axis, value] of Object.entries(rest)) {
     const values = asList(value as Scalar | readonly Scalar[]);
@@ -49,6 +57,19 @@ export function compileMatrix(report: Report, path: Path, raw: NonNullable<RawJo
   }
   checkExcludes(report, path, matrix);
   return matrix;
+}
+
+/** Told before time is spent on it: more entries than instances are of no use. */
+function sizeProblem({ include = [], exclude = [], ...axes }: NonNullable<RawJob['matrix']>): string | null {
+  const keys = new Set(Object.keys(axes));
+  if (exclude.length > MAX_INSTANCES) {
+    return `The matrix has ${exclude.length} entries in exclude; ${MAX_INSTANCES} is the most.`;
+  }
+  if (include.length > MAX_INSTANCES) {
+    return `The matrix has ${include.length} entries in include; ${MAX_INSTANCES} is the most.`;
+  }
+  for (const entry of include) for (const key of Object.keys(entry)) keys.add(key);
+  return keys.size > MAX_KEYS ? `The matrix has ${keys.size} axes and keys; ${MAX_KEYS} is the most.` : null;
 }
 
 function checkEntries(report: Report, path: Path, entries: readonly Readonly<Record<string, Scalar>>[]): void {

@@ -1,9 +1,12 @@
 import { suggestion } from '../suggest.ts';
 import type { Report } from './report.ts';
 
+/** So many circles are told, and so many mistakes with a hint: looking for one takes time. */
+const MAX_TOLD = 100;
+
 /** Reports needs that name no job, and jobs that wait for each other in a circle. */
 export function checkNeeds(report: Report, jobs: Readonly<Record<string, unknown>>): void {
-  const ids = Object.keys(jobs);
+  const ids = new Set(Object.keys(jobs));
   const needs = new Map<string, string[]>();
   for (const id of ids) {
     const own = needsOf(jobs[id]);
@@ -11,8 +14,8 @@ export function checkNeeds(report: Report, jobs: Readonly<Record<string, unknown
     for (const [index, need] of own.list.entries()) {
       const at = report.yaml.at(own.single ? ['jobs', id, 'needs'] : ['jobs', id, 'needs', index]);
       if (need === id) report.error('needs-itself', at, `The job "${id}" needs itself.`, 'Remove it from its needs.');
-      else if (!ids.includes(need)) {
-        const others = ids.filter((other) => other !== id);
+      else if (!ids.has(need)) {
+        const others = report.diagnostics.length < MAX_TOLD ? [...ids].filter((other) => other !== id) : [];
         report.error(
           'unknown-need',
           at,
@@ -24,7 +27,7 @@ export function checkNeeds(report: Report, jobs: Readonly<Record<string, unknown
     }
     needs.set(
       id,
-      [...seen].filter((need) => need !== id && ids.includes(need)),
+      [...seen].filter((need) => need !== id && ids.has(need)),
     );
   }
   for (const circle of circles(needs)) {
@@ -64,6 +67,7 @@ function circles(needs: ReadonlyMap<string, readonly string[]>): readonly (reado
         continue;
       }
       const loop = trail.findIndex((entry) => entry.id === need);
+      if (loop >= 0 && found.length === MAX_TOLD) return found;
       if (loop >= 0) found.push(trail.slice(loop).map((entry) => entry.id));
       else if (!done.has(need)) trail.push({ id: need, next: 0 });
     }
