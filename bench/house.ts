@@ -55,6 +55,7 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
     limits: {},
     warm: options.warm,
     credentials: () => null,
+    guard: { deny: [], image: null },
     logger: silent,
     clock,
   });

@@ -1,4 +1,23 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+
+export interface Setting<T> {
+  /** Shown in docs; what `parse` yields when the variable is missing or empty. */
+  readonly default: string;
+  readonly help: string;
+  readonly group: 'GitHub App' | 'Server' | 'Secrets' | 'Docker and jobs' | 'Deployments' | 'Reliability' | 'Cleaning';
+  readonly example?: string;
+  readonly secret?: true;
+  /** Text (never empty) to value, or throws Error whose message continues "NAME ". */
+  readonly parse: (text: string) => T;
+  /** The value when the variable is missing. */
+  readonly missing: () => T;
+}
+
+/** One setting, typed by what it yields. */
+export function setting<T>(s: Setting<T>): Setting<T> {
+  return s;
+}
 
 /** Text of a setting to its value. Each throws an Error whose message continues the setting's name. */
 
@@ -142,4 +161,24 @@ export function onOff(value: string): boolean {
 export function databaseUrl(value: string): string {
   if (!/^postgres(ql)?:\/\/./.test(value)) throw new Error('must start with postgres://');
   return value;
+}
+
+/** Ranges of addresses, as the firewall tells them back: `10.0.0.0/8`, and `/32` or `/128` for a single one. */
+export function cidrs(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [address = '', prefix, ...rest] = part.split('/');
+      const version = isIP(address);
+      const bits = prefix === undefined ? (version === 6 ? 128 : 32) : Number(/^\d{1,3}$/.test(prefix) ? prefix : NaN);
+      const most = version === 6 ? 128 : 32;
+      if (version === 0 || rest.length > 0 || !(bits <= most) || address.includes('%')) {
+        throw new Error(
+          `must be ranges of addresses such as 10.0.0.0/8, with commas between, but names ${JSON.stringify(part)}`,
+        );
+      }
+      return `${address}/${bits}`;
+    });
 }

@@ -18,6 +18,7 @@ import {
   port,
   positive,
   readText,
+  setting,
   sizeOrOff,
   span,
   spanOrOff,
@@ -25,29 +26,12 @@ import {
   url,
 } from './setting-values.ts';
 
+const gib = 1024 ** 3;
+
 /**
  * The operator's settings: each is an environment variable. This table is the only place that knows them;
  * docs/settings.md and .env.example are derived from it, and nothing else reads the environment.
  */
-interface Setting<T> {
-  /** Shown in docs; what `parse` yields when the variable is missing or empty. */
-  readonly default: string;
-  readonly help: string;
-  readonly group: 'GitHub App' | 'Server' | 'Secrets' | 'Docker and jobs' | 'Deployments' | 'Reliability' | 'Cleaning';
-  readonly example?: string;
-  readonly secret?: true;
-  /** Text (never empty) to value, or throws Error whose message continues "NAME ". */
-  readonly parse: (text: string) => T;
-  /** The value when the variable is missing. */
-  readonly missing: () => T;
-}
-
-function setting<T>(s: Setting<T>): Setting<T> {
-  return s;
-}
-
-const gib = 1024 ** 3;
-
 export const settingsTable = {
   APP_ID: setting<number | null>({
     group: 'GitHub App',

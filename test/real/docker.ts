@@ -61,7 +61,7 @@ async function which(program: string): Promise<string> {
   return (await promisify(execFile)('/bin/sh', ['-c', `command -v ${program}`])).stdout.trim();
 }
 
-async function importRoot(name: string, root: Root, changes: readonly string[]): Promise<string> {
+export async function importRoot(name: string, root: Root, changes: readonly string[]): Promise<string> {
   const all = ['ENV PATH=/usr/bin:/bin', 'CMD ["sh"]', ...changes].join('\n');
   // The types ask for a file's name, the engine takes a stream as well.
   const reply = await docker.importImage(root.pack() as unknown as string, { repo: name, tag: 'latest', changes: all });

@@ -64,6 +64,13 @@ function platformMessage({ message, code }: EngineFailure, doing: string): strin
       'or Slipway in a container without its home mounted from the host. Run both on one machine, and mount the home folder as a bind mount or volume.'
     );
   }
+  const runtime = /unknown (?:or invalid )?runtime[^:]*?(?: specified|:| name:) *"?([\w.-]+)/i.exec(message)?.[1];
+  if (runtime !== undefined) {
+    return (
+      `The Docker engine has no runtime ${runtime}, which the operator's file (SLIPWAY_CONFIG) names for this repository's jobs. ` +
+      "An operator installs it and adds it to the engine's daemon.json under runtimes, or changes repositories: jobs: runtime."
+    );
+  }
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EACCES') {
     const hint =
       code === 'EACCES'

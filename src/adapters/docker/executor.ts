@@ -20,6 +20,8 @@ import { runJob } from './job.ts';
 import type { Logger, Site } from './place.ts';
 import { createBackground } from './background.ts';
 import { createPool } from './pool.ts';
+import { createGuard, type GuardSettings } from './guard.ts';
+import { jobsNetwork } from './network.ts';
 import { sweep } from './sweep.ts';
 import { openWorkspaces } from './workspace.ts';
 
@@ -33,7 +35,7 @@ export interface DockerExecutorOptions {
   readonly docker: Docker;
   /** The server's data folder. Jobs' folders and artifacts are kept in it. */
   readonly home: string;
-  /** Default: 4 GiB, all CPUs, 2048 processes. */
+  /** Default: 4 GiB, all CPUs, 2048 processes, the engine's limit of open files, no limit of disk. */
   readonly limits?: Partial<JobLimits>;
   /** Bytes of log after which a job is stopped. Default 64 MB. */
   readonly logLimit?: number;
@@ -49,6 +51,8 @@ export interface DockerExecutorOptions {
   readonly credentialsOf: CredentialsOf;
   /** Told which images were pulled and used; nobody by default. */
   readonly uses?: ImageUses;
+  /** Keeps jobs from the host's network by its firewall. Null, the default: nothing does, and strangers' jobs have no network. */
+  readonly guard?: GuardSettings | null;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -118,19 +122,27 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
   const home = await realpath(options.home);
   const jobs = join(home, 'jobs');
   const hostPaths = await detectHostPaths(docker);
+  const network = jobsNetwork(docker);
+  const id = await installationId(home);
+  const own = { docker, patient: options.docker, network, ownImage: hostPaths.image, home: id, logger };
+  const guard = options.guard ? createGuard({ ...options.guard, ...own }) : null;
+  // Told at start, not with the first job.
+  void guard?.known();
   const site: Site = {
     docker,
     patient: options.docker,
     patienceMs: options.patienceMs ?? PATIENCE,
     jobs,
-    home: await installationId(home),
+    home: id,
     hostPaths,
     workspaces: await openWorkspaces(
       jobs,
       join(home, 'mounts'),
       options.workspace !== 'copy' && !hostPaths.inContainer,
     ),
-    limits: { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, ...options.limits },
+    limits: { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, files: null, disk: null, ...options.limits },
+    network,
+    guard,
     logger,
     inUse: new Set(),
     background: createBackground(logger),

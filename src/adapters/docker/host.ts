@@ -15,6 +15,8 @@ export interface OwnMount {
 export interface HostPaths {
   /** The server runs in a container of this engine. */
   readonly inContainer: boolean;
+  /** Id of that container's image. */
+  readonly image: string | null;
   translate(path: string): string;
 }
 
@@ -28,12 +30,12 @@ export async function detectHostPaths(docker: Docker): Promise<HostPaths> {
       // A host may be called like a container: only a container that runs this very process counts.
       if (!info.State.Running || !info.Id.startsWith(id)) continue;
       const mounts = info.Mounts.map((mount) => ({ source: mount.Source, destination: mount.Destination }));
-      return { inContainer: true, translate: (path) => toHostPath(mounts, path) };
+      return { inContainer: true, image: info.Image, translate: (path) => toHostPath(mounts, path) };
     } catch (error) {
       if (engineFailure(error).status === 0) break;
     }
   }
-  return { inContainer: false, translate: (path) => path };
+  return { inContainer: false, image: null, translate: (path) => path };
 }
 
 /** Ids of containers that this process may be in, likeliest first. Empty on a host. */

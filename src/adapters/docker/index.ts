@@ -4,6 +4,7 @@ import { openImageBuilder } from './build/index.ts';
 import type { CredentialsOf } from './build/registry-name.ts';
 import { connectDocker } from './connection.ts';
 import type { JobLimits } from './container.ts';
+import type { GuardSettings } from './guard.ts';
 import { type DockerExecutor, openDockerExecutor } from './executor.ts';
 import type { Logger } from './place.ts';
 import { openPulledImages } from './pulled.ts';
@@ -17,6 +18,8 @@ export interface DockerSettings {
   /** Containers kept started ahead, in all; 0: none. */
   readonly warm: number;
   readonly credentials: CredentialsOf;
+  /** Keeps jobs from the host's network by its firewall; null: nothing does. */
+  readonly guard: GuardSettings | null;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -28,14 +31,24 @@ export function openDockerParts(settings: DockerSettings): {
   /** The images that were pulled for jobs, and what builds left. */
   readonly images: Cache;
 } {
-  const { dockerHost, home, limits, warm, credentials, logger, clock } = settings;
+  const { dockerHost, home, limits, warm, credentials, guard, logger, clock } = settings;
   const docker = connectDocker(dockerHost);
   const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: () => clock.now() });
   const uses = {
     pulled: (name: string) => void pulled.then((images) => images.pulled(name)),
     used: (name: string) => void pulled.then((images) => images.used(name)),
   };
-  const executor = openDockerExecutor({ docker, home, limits, warm, credentialsOf: credentials, uses, logger, clock });
+  const executor = openDockerExecutor({
+    docker,
+    home,
+    limits,
+    warm,
+    credentialsOf: credentials,
+    uses,
+    guard,
+    logger,
+    clock,
+  });
   const builder = openImageBuilder({ docker, credentialsOf: credentials, openArchive: executor.openArchive });
   return { executor, builder, images: { clean: async (keep) => (await pulled).clean(keep) } };
 }

@@ -4,6 +4,7 @@ import { UserError } from '#src/model/outcome.ts';
 import type { Image } from './images.ts';
 import { labelsOf } from './labels.ts';
 import type { JobOutput } from './output.ts';
+import type { Reach } from './reach.ts';
 import { containerName, jobFolder, type Site } from './place.ts';
 import {
   createNetwork,
@@ -28,6 +29,7 @@ export interface Services {
 export function openServices(
   site: Site,
   request: JobRequest,
+  reach: Reach,
   imageOf: (name: string) => Promise<Image>,
   output: JobOutput,
   signal: AbortSignal,
@@ -40,12 +42,14 @@ export function openServices(
   const containers: Docker.Container[] = [];
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
-  const making = createNetwork(site, name, labels);
+  const making = createNetwork(site, name, labels, reach.network === 'none');
   const starting = request.services.map(async (spec) => {
     const [image] = await Promise.all([imageOf(spec.image), making]);
     either.throwIfAborted();
-    const service = await startService(site, { spec, image, network: name, labels }, (container) =>
-      containers.push(container),
+    const service = await startService(
+      site,
+      { spec, image, network: name, labels, runtime: reach.runtime },
+      (container) => containers.push(container),
     );
     await untilReady(service, either).catch((error: unknown) => blame(service, error, output));
   });

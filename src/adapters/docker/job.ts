@@ -10,6 +10,7 @@ import { ensureImage, type Image } from './images.ts';
 import { openServices, type Services } from './job-services.ts';
 import { labelsOf } from './labels.ts';
 import { createOutput, type JobOutput } from './output.ts';
+import { isPlain, type Reach, reachOf } from './reach.ts';
 import { adopt, closePlace, jobFolder, leavePlace, openPlace, type Place, publish, type Site } from './place.ts';
 import { goMessage, jobScript, ownerQuestion, visibilityQuestion } from './script.ts';
 import { writeState } from './state.ts';
@@ -74,9 +75,10 @@ async function attempt(
     say: output.say,
     signal: stop.signal,
   };
-  const image = await stop.race(ensureImage(request.image, pull));
-  const services = openServices(site, request, (name) => ensureImage(name, pull), output, stop.signal);
-  const opening = services.network.then((network) => takePlace(context, request, image, network));
+  const [image, reach] = await stop.race(Promise.all([ensureImage(request.image, pull), reachOf(site, request)]));
+  if (reach.note !== null) output.say(`slipway: ${reach.note}`);
+  const services = openServices(site, request, reach, (name) => ensureImage(name, pull), output, stop.signal);
+  const opening = services.network.then((network) => takePlace(context, request, image, reach, network));
   let left = false;
   try {
     const [place, { path }] = await stop.race(Promise.all([opening, tree, services.ready]));
@@ -107,12 +109,13 @@ async function takePlace(
   { site, pool }: JobContext,
   request: JobRequest,
   image: Image,
+  reach: Reach,
   network: string | null,
 ): Promise<Place> {
   const name = jobFolder(request.jobId, request.attempt);
-  const ready = network === null ? await pool.take(image) : null;
+  const ready = network === null && isPlain(reach) ? await pool.take(image) : null;
   if (ready) return adopt(site, ready, name);
-  return openPlace(site, { image, name, labels: { ...labelsOf(request), 'slipway.kind': 'job' }, network });
+  return openPlace(site, { image, name, labels: { ...labelsOf(request), 'slipway.kind': 'job' }, reach, network });
 }
 
 function cleanUp(

@@ -10,6 +10,9 @@ import { BegunElsewhere } from '#src/engine/errors.ts';
 import type { HostPaths } from './host.ts';
 import type { Background } from './background.ts';
 import type { Image } from './images.ts';
+import type { Guard } from './guard.ts';
+import { JOBS_NETWORK, type JobsNetwork, lacksNetwork } from './network.ts';
+import { networkMode, type Reach } from './reach.ts';
 import { readEnd } from './state.ts';
 import type { Workspaces } from './workspace.ts';
 
@@ -34,6 +37,10 @@ export interface Site {
   readonly hostPaths: HostPaths;
   readonly workspaces: Workspaces;
   readonly limits: JobLimits;
+  /** The network of the jobs that have none of their own. */
+  readonly network: JobsNetwork;
+  /** Null: nothing keeps jobs from the host's network. */
+  readonly guard: Guard | null;
   readonly logger: Logger;
   /** Names of the folders, containers and networks that this process uses: no sweep touches them. */
   readonly inUse: Set<string>;
@@ -86,6 +93,8 @@ export interface PlaceRequest {
   /** Of a job, as `jobFolder`, or of a place kept ready, as `idleFolder`. */
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly reach: Reach;
+  /** Name of the job's own network, or null. */
   readonly network: string | null;
 }
 
@@ -97,9 +106,13 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
   let container: Docker.Container | null = null;
   const name = containerName(request.name);
   site.inUse.add(own).add(name);
+  const network = networkMode(request.reach, request.network);
   try {
-    folder = await createFolder(path);
-    await site.workspaces.prepare();
+    [folder] = await Promise.all([
+      createFolder(path),
+      site.workspaces.prepare(),
+      network === JOBS_NETWORK ? site.network.ready() : null,
+    ]);
     container = await createJobContainer(site.docker, {
       name,
       image: request.image.id,
@@ -108,14 +121,28 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
       controlPath: site.hostPaths.translate(folder.control),
       workspacePath: site.hostPaths.translate(site.workspaces.seen(folder.workspace)),
       seesMounts: site.workspaces.mounts,
-      network: request.network,
+      network,
+      access: request.reach.access,
+      runtime: request.reach.runtime,
     });
-    await startContainer(container, request.image.name);
+    await startIn(site, container, request.image.name);
     return watched(site, { container, folder, image: request.image, names: [own, name] });
   } catch (error) {
     const leftovers = { container, folder, image: request.image.id, names: [own, name] };
     site.background.run('removing what a failed start left', () => clear(site, path, leftovers));
     throw error;
+  }
+}
+
+/** Somebody may have removed the network while no container was on it. */
+async function startIn(site: Site, container: Docker.Container, image: string): Promise<void> {
+  try {
+    await startContainer(container, image);
+  } catch (error) {
+    if (!lacksNetwork(error)) throw error;
+    site.network.forget();
+    await site.network.ready();
+    await startContainer(container, image);
   }
 }
 

@@ -69,7 +69,10 @@ export function createPool(site: Site, size: number): Pool {
   async function start(image: Image): Promise<Place | null> {
     try {
       const labels = { 'slipway.kind': 'idle' };
-      return await openPlace(site, { image, name: idleFolder(), labels, network: null });
+      // As most jobs are; `known` is waited for so that nothing runs before the rules stand.
+      await site.guard?.known();
+      const reach = { network: 'private', access: null, runtime: null, note: null } as const;
+      return await openPlace(site, { image, name: idleFolder(), labels, reach, network: null });
     } catch (error) {
       // Such an image can't be kept ready (it has no shell, say). Its jobs tell why.
       uses.delete(image.id);

@@ -3,9 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { UserError } from '#src/model/outcome.ts';
 import type { ServiceSpec } from '#src/model/pipeline.ts';
-import { confinement, removeContainer } from './container.ts';
+import { confinement, createLimited, removeContainer } from './container.ts';
 import { explain } from './errors.ts';
 import type { Image } from './images.ts';
+import { bridgeOptions } from './network.ts';
 import type { Site } from './place.ts';
 
 const PROBE_INTERVAL = 100;
@@ -17,14 +18,22 @@ export interface RunningService {
   readonly container: Docker.Container;
 }
 
-/** Makes a network for one job, on which its services are found by name. */
-export async function createNetwork(site: Site, name: string, labels: Record<string, string>): Promise<Docker.Network> {
+/** Makes a network for one job, on which its services are found by name. `internal`: it leads nowhere else. */
+export async function createNetwork(
+  site: Site,
+  name: string,
+  labels: Record<string, string>,
+  internal: boolean,
+): Promise<Docker.Network> {
   site.inUse.add(name);
   try {
     const options = {
       Name: name,
       Driver: 'bridge',
       CheckDuplicate: true,
+      EnableIPv6: false,
+      Internal: internal,
+      Options: { ...bridgeOptions() },
       Labels: { ...labels, 'slipway.home': site.home },
     };
     const network = await site.docker.createNetwork(options);
@@ -50,6 +59,8 @@ export async function startService(
     readonly image: Image;
     readonly network: string;
     readonly labels: Record<string, string>;
+    /** Null: the engine's default. */
+    readonly runtime: string | null;
   },
   made: (container: Docker.Container) => void,
 ): Promise<RunningService> {
@@ -57,7 +68,7 @@ export async function startService(
   const name = serviceName(request.network, spec);
   site.inUse.add(name);
   try {
-    const container = await site.docker.createContainer({
+    const container = await createLimited(site.docker, site.limits, {
       name,
       Image: image.id,
       ...(spec.command ? { Cmd: [...spec.command] } : {}),
@@ -65,6 +76,7 @@ export async function startService(
       Labels: { ...request.labels, 'slipway.home': site.home, 'slipway.kind': 'service' },
       HostConfig: {
         ...confinement(site.limits),
+        ...(request.runtime === null ? {} : { Runtime: request.runtime }),
         Init: true,
         LogConfig: { Type: 'json-file', Config: { 'max-size': '5m', 'max-file': '1' } },
         NetworkMode: request.network,

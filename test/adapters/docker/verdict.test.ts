@@ -3,7 +3,7 @@ import { timeLeft } from '#src/adapters/docker/attach.ts';
 import { judge, type LastState } from '#src/adapters/docker/verdict.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 
-const limits = { memory: 4 * 1024 ** 3, cpus: null, pids: 2048 };
+const limits = { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, files: null, disk: null };
 const ended: LastState = { exitCode: 0, oomKilled: false, gone: false, restarted: false, unreachable: false };
 const plain = { steps: [{ name: 'test', script: 'x' }], shell: 'sh', artifacts: [], reports: [] } as const;
 const told = { step: 0, done: null, hasBegun: true, inputsFailed: false, unpacked: new Set<string>() };

@@ -1,0 +1,120 @@
+import { isIPv6 } from 'node:net';
+import { quote } from 'shlex';
+import { BRIDGE_PREFIX, SHARED_PREFIX } from './network.ts';
+
+/** Every bridge that jobs are on. */
+const JOBS = `-i ${BRIDGE_PREFIX}+`;
+
+/**
+ * Where clouds answer their machines, with credentials: link-local (AWS, Google, Azure, OpenStack and most others; also ECS's
+ * tasks), Azure's host, Alibaba's. Names are asked for there too (Google, AWS): port 53 stays open, everywhere.
+ */
+const METADATA = ['169.254.0.0/16', '168.63.129.16/32', '100.100.100.200/32'];
+const METADATA_6 = ['fd00:ec2::/32', 'fe80::/10'];
+
+interface Family {
+  readonly iptables: 'iptables' | 'ip6tables';
+  readonly reject: string;
+  readonly metadata: readonly string[];
+  /** What a host must be asked by its neighbours so that it can be reached at all. */
+  readonly neighbours: readonly string[];
+}
+
+const FAMILIES: readonly [Family, Family] = [
+  { iptables: 'iptables', reject: 'icmp-admin-prohibited', metadata: METADATA, neighbours: [] },
+  {
+    iptables: 'ip6tables',
+    reject: 'icmp6-adm-prohibited',
+    metadata: METADATA_6,
+    neighbours: ['135', '136'].map((type) => `${JOBS} -p ipv6-icmp --icmpv6-type ${type} -j RETURN`),
+  },
+];
+
+/**
+ * A shell script that makes the host's firewall keep jobs apart. It only adds chains of Slipway's own (SLIPWAY-INPUT,
+ * SLIPWAY-FORWARD, SLIPWAY-DENY) and the jumps to them; run again, it changes only what is missing. Exits with other than 0 if
+ * the rules don't stand. `id` (letters and digits) marks the installation's own ranges in SLIPWAY-DENY.
+ */
+export function guardScript(id: string, deny: readonly string[]): string {
+  const [four, six] = FAMILIES;
+  const isSix = (range: string) => isIPv6(range.split('/')[0] ?? '');
+  return `
+set -u
+${FUNCTIONS}
+# Without it, packets between containers of one bridge pass by the rules.
+passed=$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || echo 0)
+[ "$passed" = 1 ] || fail 'net.bridge.bridge-nf-call-iptables is not 1: load br_netfilter and set it'
+${family(
+  four,
+  id,
+  deny.filter((range) => !isSix(range)),
+)}
+# Jobs' networks have no IPv6: these are for the day when one has, and a host without IPv6 needs none.
+if ip6tables -w 10 -S INPUT >/dev/null 2>&1; then (
+${family(six, id, deny.filter(isSix))}
+); fi
+exit 0
+`;
+}
+
+const FUNCTIONS = `
+fail() { echo "$1" >&2; exit 1; }
+ipt() { "$tables" -w 10 "$@"; }
+# The rule, or the whole chain from standard input if one of its rules is missing.
+holds() { ipt -C "$@" >/dev/null 2>&1; }
+restore() { "$tables-restore" -w 10 --noflush || fail "$tables can't set rules"; }
+# CHAIN TARGET: the jump is the chain's first rule, so that nobody's rule lets pass before.
+first() {
+  [ "$(ipt -S "$1" 1 2>/dev/null)" != "-A $1 -j $2" ] || return 0
+  if holds "$1" -j "$2"; then
+    printf '*filter\\n-D %s -j %s\\n-I %s 1 -j %s\\nCOMMIT\\n' "$1" "$2" "$1" "$2" | restore
+  else
+    ipt -I "$1" 1 -j "$2" || fail "$tables can't change $1"
+  fi
+}`;
+
+function family({ iptables, reject, metadata, neighbours }: Family, id: string, deny: readonly string[]): string {
+  const no = `-j REJECT --reject-with ${reject}`;
+  const answers = `${JOBS} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN`;
+  const input = [answers, ...neighbours, `${JOBS} ${no}`];
+  const forward = [
+    answers,
+    `-i ${SHARED_PREFIX}+ -o ${BRIDGE_PREFIX}+ ${no}`,
+    `-i ${BRIDGE_PREFIX}+ -o ${SHARED_PREFIX}+ ${no}`,
+    // From a job to its own services: whatever addresses their bridge has.
+    `${JOBS} -m physdev --physdev-is-bridged -j RETURN`,
+    `${JOBS} -p udp -m udp --dport 53 -j RETURN`,
+    `${JOBS} -p tcp -m tcp --dport 53 -j RETURN`,
+    ...metadata.map((range) => `${JOBS} -d ${range} ${no}`),
+    `${JOBS} -j SLIPWAY-DENY`,
+  ];
+  const mark = `slipway-${id}`;
+  const denied = deny.map((range) => `-d ${range} -m comment --comment ${mark} ${no}`);
+  return `
+tables=${iptables}
+ipt -S INPUT >/dev/null || fail "$tables doesn't work here"
+ipt -N SLIPWAY-DENY 2>/dev/null
+${chain('SLIPWAY-INPUT', input)}
+${chain('SLIPWAY-FORWARD', forward)}
+# This installation's own ranges.
+wanted=${quote(deny.toSorted().join(' '))}
+there=$(ipt -S SLIPWAY-DENY | grep -F -e ${quote(`--comment ${mark} `)} | sed 's/.* -d \\([^ ]*\\) .*/\\1/' | sort | tr '\\n' ' ')
+if [ "$wanted " != "$there" ] && [ "$wanted$there" != '' ]; then
+  { echo '*filter'
+    ipt -S SLIPWAY-DENY | grep -F -e ${quote(`--comment ${mark} `)} | sed 's/^-A/-D/'
+    printf '%s\\n' ${denied.map((rule) => quote(`-A SLIPWAY-DENY ${rule}`)).join(' ')}
+    echo COMMIT; } | restore
+fi
+first INPUT SLIPWAY-INPUT
+if ipt -S DOCKER-USER >/dev/null 2>&1; then first DOCKER-USER SLIPWAY-FORWARD; else first FORWARD SLIPWAY-FORWARD; fi
+`;
+}
+
+/** All rules of a chain, or none: the chain is replaced at once. */
+function chain(name: string, rules: readonly string[]): string {
+  const lines = ['*filter', `:${name} - [0:0]`, ...rules.map((rule) => `-A ${name} ${rule}`), 'COMMIT'];
+  return `
+if ! { ${rules.map((rule) => `holds ${name} ${rule}`).join(' && ')}; }; then
+  printf '%s\\n' ${lines.map((line) => quote(line)).join(' ')} | restore
+fi`;
+}
