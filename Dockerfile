@@ -9,7 +9,7 @@ RUN npm ci --omit=dev --omit=optional && npm cache clean --force
 
 FROM ${BASE}
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates git \
+ && apt-get install -y --no-install-recommends ca-certificates git iptables \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=modules /app/node_modules node_modules
