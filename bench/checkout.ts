@@ -17,7 +17,7 @@ const bytesEach = 10_000;
 export async function checkout(rounds: number): Promise<readonly Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-bench-'));
   const server = await startGitServer();
-  const source = await openGitSource({ home: folder, token: async () => null });
+  const source = await openGitSource({ home: folder, origin: null, token: async () => null });
   try {
     const remote = await server.create('acme/large');
     const repository: Repository = {

@@ -9,7 +9,7 @@ import { deliveryRoute } from './adapters/github/deliveries.ts';
 import { createForge } from './adapters/github/forge.ts';
 import { openGitHub } from './adapters/github/github.ts';
 import { untell } from './adapters/github/tell-run.ts';
-import { createSetup } from './adapters/github/setup.ts';
+import { createSetup, webUrl } from './adapters/github/setup.ts';
 import { openGitSource } from './adapters/git/source.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
 import { openLogs } from './adapters/logs/logs.ts';
@@ -147,7 +147,11 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     protocol: settings.GHE_PROTOCOL,
     logger: logger.child({ part: 'github' }),
   });
-  const source = await openGitSource({ home: home.own, token: (repository) => github.token(repository) });
+  const source = await openGitSource({
+    home: home.own,
+    origin: webUrl(settings.GHE_HOST, settings.GHE_PROTOCOL),
+    token: (repository) => github.token(repository),
+  });
   const docker = openDockerParts({
     dockerHost: settings.DOCKER_HOST,
     home: home.path,

@@ -157,7 +157,7 @@ describe('the cleaner', () => {
 describe('mirrors and trees', () => {
   it('go by age and size, but never in use', async () => {
     const server = await startGitServer();
-    const source = await openGitSource({ home, token: async () => null });
+    const source = await openGitSource({ home, origin: null, token: async () => null });
     const { signal } = new AbortController();
     try {
       const repositories = [];
@@ -191,7 +191,7 @@ describe('mirrors and trees', () => {
       // Of an earlier process, long ago.
       const then = new Date(Date.now() - 40 * day);
       for (const name of ['1-one', '2-two']) await utimes(join(home, 'mirrors', `${name}.git`), then, then);
-      const later = await openGitSource({ home, token: async () => null });
+      const later = await openGitSource({ home, origin: null, token: async () => null });
       await later.list(two.repository, two.commit, signal);
       expect(await later.clean({ before: Date.now() - 30 * day, bytes: null })).toMatchObject({ count: 1 });
       expect(await isThere(join(home, 'mirrors', '1-one.git'))).toBe(false);

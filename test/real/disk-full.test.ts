@@ -131,7 +131,7 @@ describe('a full disk', () => {
 
   it('is said of a fetch, leaves nothing behind, and is over when there is space', async () => {
     const server = await startGitServer();
-    const source = await openGitSource({ home, token: async () => null, retryDelaysMs: [] });
+    const source = await openGitSource({ home, origin: null, token: async () => null, retryDelaysMs: [] });
     try {
       const remote = await server.create('acme/shop');
       const sha = await remote.commit({ 'big.bin': randomBytes(6 * mib).toString('base64') });

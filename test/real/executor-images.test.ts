@@ -137,7 +137,7 @@ describe('a service', () => {
 it('knows its tags: git describe works in the workspace, and nothing in it has credentials', async () => {
   const home = await mkdtemp(join(tmpdir(), 'slipway-describe-'));
   const server = await startGitServer({ token: 'not-to-be-seen' });
-  const source = await openGitSource({ home, token: async () => 'not-to-be-seen' });
+  const source = await openGitSource({ home, origin: null, token: async () => 'not-to-be-seen' });
   try {
     const remote = await server.create('acme/tagged');
     await remote.commit({ 'a.txt': 'one' }, { branch: 'main' });

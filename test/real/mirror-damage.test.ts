@@ -33,7 +33,7 @@ describe('a mirror that a kill or a full disk damaged', () => {
   /** As the next process has it. */
   async function reopen(): Promise<GitSource> {
     for (const source of sources.splice(0)) await source.close();
-    const source = await openGitSource({ home, token: async () => null, retryDelaysMs: [10] });
+    const source = await openGitSource({ home, origin: null, token: async () => null, retryDelaysMs: [10] });
     sources.push(source);
     return source;
   }
@@ -120,7 +120,13 @@ describe('a git server that hangs', () => {
     const server = createServer(() => {});
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/acme/shop.git`;
-    const source = await openGitSource({ home, token: async () => null, fetchTimeoutMs: 500, retryDelaysMs: [10] });
+    const source = await openGitSource({
+      home,
+      origin: null,
+      token: async () => null,
+      fetchTimeoutMs: 500,
+      retryDelaysMs: [10],
+    });
     try {
       const listing = source.list(repositoryAt(url), { sha: 'a'.repeat(40), ref: main }, signal);
       await expect(listing).rejects.toThrow(PlatformError);

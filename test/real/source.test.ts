@@ -25,7 +25,7 @@ sourceContract('git over HTTP', async () => {
   const sha = await remote.commit(contractFiles, { message: contractMessage });
   await gitIn(remote.work)('tag', '-a', 'v1.2.0', '-m', 'Release');
   await gitIn(remote.work)('push', '--quiet', 'origin', 'v1.2.0');
-  const source = await openGitSource({ home, token: async () => token });
+  const source = await openGitSource({ home, origin: null, token: async () => token });
   return {
     source,
     repository: repositoryAt(remote.cloneUrl),
@@ -60,7 +60,7 @@ describe('git over HTTP', () => {
   });
 
   function open(more: Partial<Parameters<typeof openGitSource>[0]> = {}): Promise<GitSource> {
-    return openGitSource({ home, token: async () => token, retryDelaysMs: [10], ...more });
+    return openGitSource({ home, origin: null, token: async () => token, retryDelaysMs: [10], ...more });
   }
   async function filesUnder(dir: string): Promise<string[]> {
     const entries = await readdir(dir, { recursive: true, withFileTypes: true });
@@ -152,7 +152,7 @@ describe('git over HTTP', () => {
   });
 
   it('says what a refusal means, without the token', async () => {
-    const stranger = await openGitSource({ home: join(home, 'other'), token: async () => 'wrong-token' });
+    const stranger = await openGitSource({ home: join(home, 'other'), origin: null, token: async () => 'wrong-token' });
     const sha = await remote.commit({ 'a.txt': '1' });
     const refused = stranger.tree(repository, { sha, ref: main }, signal);
     await expect(refused).rejects.toThrow(PlatformError);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Commit } from '#src/engine/ports.ts';
 import type { Git } from './command.ts';
+import { UserError } from '#src/model/outcome.ts';
 import { explain, isDamaged } from './failure.ts';
 import type { Mirror } from './mirror.ts';
 
@@ -22,7 +23,14 @@ export interface Checkout {
   readonly originUrl: string;
   /** Number of git's processes that write files. */
   readonly workers: number;
+  readonly limits: TreeLimits;
   readonly signal: AbortSignal;
+}
+
+/** The largest tree that is checked out. A few objects can describe one that fills any disk. */
+export interface TreeLimits {
+  readonly files: number;
+  readonly bytes: number;
 }
 
 const timeoutMs = 10 * 60_000;
@@ -31,7 +39,19 @@ const timeoutMs = 10 * 60_000;
  * Checks the commit out into the folder `target`, which must not exist. With a base only what differs is written.
  * Where a base turns out to be unusable it is made from nothing.
  */
-export async function checkOut(checkout: Checkout, target: string, base: Base | null): Promise<void> {
+export async function checkOut(given: Checkout, target: string, base: Base | null): Promise<void> {
+  // Beside the work, which takes longer; what is too large ends it.
+  const tooLarge = new AbortController();
+  const checkout = { ...given, signal: AbortSignal.any([given.signal, tooLarge.signal]) };
+  const measured = measure(checkout).catch((error: unknown) => {
+    tooLarge.abort(error);
+    throw error;
+  });
+  const results = await Promise.allSettled([measured, write(checkout, target, base)]);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+async function write(checkout: Checkout, target: string, base: Base | null): Promise<void> {
   if (base) {
     try {
       await begin(checkout, target, base);
@@ -45,6 +65,30 @@ export async function checkOut(checkout: Checkout, target: string, base: Base | 
   await mkdir(join(target, '.git/objects/info'), { recursive: true });
   for (const folder of ['objects/pack', 'refs', 'info']) await mkdir(join(target, '.git', folder));
   await fill(checkout, target);
+}
+
+/** Throws UserError if the commit's tree is larger than the limits, without reading more of it than it takes to see that. */
+async function measure({ git, mirror, commit, limits, signal }: Checkout): Promise<void> {
+  let files = 0;
+  let bytes = 0;
+  let rest = '';
+  let why: string | null = null;
+  const take = (chunk: Buffer): boolean => {
+    const sizes = (rest + chunk.toString('latin1')).split('\n');
+    rest = sizes.pop() ?? '';
+    files += sizes.length;
+    for (const size of sizes) bytes += Number(size) || 0;
+    if (files > limits.files) why = `it has more than ${limits.files} files`;
+    else if (bytes > limits.bytes) why = `its files have more than ${Math.round(limits.bytes / 1024 ** 3)} GB`;
+    return why === null;
+  };
+  const purpose = `measure ${commit.sha} of ${mirror.name}`;
+  const args = ['ls-tree', '-r', '--full-tree', '--format=%(objectsize)', commit.sha];
+  // A git older than 2.36 doesn't know the option: then nothing is measured.
+  await git(args, { purpose, gitDir: mirror.dir, timeoutMs, signal, take }).catch((error: unknown) => {
+    if (why === null) throw error;
+  });
+  if (why !== null) throw new UserError(`Can't check out ${commit.sha} of ${mirror.name}: ${why}.`);
 }
 
 async function begin(checkout: Checkout, target: string, base: Base): Promise<void> {

@@ -16,6 +16,8 @@ export interface GitCall {
   readonly timeoutMs?: number;
   /** Output beyond this ends the call. Bytes. */
   readonly maxBytes?: number;
+  /** Takes the output, of any length, instead of the result; false ends the call, which then rejects. */
+  readonly take?: (chunk: Buffer) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -32,6 +34,9 @@ export interface GitResult {
   /** Free of secrets. */
   readonly stderr: string;
 }
+
+/** Git wrote more than `maxBytes`. */
+export class TooMuchOutput extends PlatformError {}
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin';
 const minute = 60_000;
@@ -59,6 +64,8 @@ const safeConfig = [
   'advice.detachedHead=false',
 ].flatMap((setting) => ['-c', setting]);
 
+const noConfig = { GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null', GIT_ATTR_NOSYSTEM: '1' };
+
 export interface GitSettings {
   /** Added to git's environment: PATH where git lies elsewhere, proxies, certificates. */
   readonly env?: Readonly<Record<string, string>>;
@@ -68,7 +75,7 @@ export interface GitSettings {
 
 export function createGit(settings: GitSettings = {}): Git {
   const base: Record<string, string> = { PATH: defaultPath, ...settings.env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0' };
-  if (!settings.personal) Object.assign(base, { GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' });
+  if (!settings.personal) Object.assign(base, noConfig);
   return (args, call) => {
     const places = [
       ...(call.gitDir ? [`--git-dir=${call.gitDir}`] : []),
@@ -132,8 +139,12 @@ function run(args: readonly string[], env: Record<string, string>, call: GitCall
   }, timeoutMs);
 
   child.stdout.on('data', (chunk: Buffer) => {
+    if (call.take) {
+      if (stopped === undefined && !call.take(chunk)) stop(new PlatformError(`No more is wanted to ${call.purpose}.`));
+      return;
+    }
     size += chunk.length;
-    if (size > maxBytes) stop(new PlatformError(`git wrote more than ${maxBytes} bytes to ${call.purpose}.`));
+    if (size > maxBytes) stop(new TooMuchOutput(`git wrote more than ${maxBytes} bytes to ${call.purpose}.`));
     else chunks.push(chunk);
   });
   child.stderr.on('data', (chunk: Buffer) => {

@@ -59,3 +59,22 @@ export function remoteOf(cloneUrl: string): Omit<Remote, 'token'> {
   url.password = '';
   return { url: url.href, scheme };
 }
+
+/**
+ * The address as `remoteOf` has it, if it lies on the one site that the server talks to (`https://github.com`: scheme,
+ * host and port). Nothing is asked of any other, and no token sent there, whatever a payload says. PlatformError otherwise.
+ */
+export function remoteAt(cloneUrl: string, origin: string): Omit<Remote, 'token'> {
+  const remote = remoteOf(cloneUrl);
+  const url = URL.parse(remote.url);
+  if (url === null || url.origin !== new URL(origin).origin) {
+    const host = url === null ? 'a path' : url.origin;
+    throw new PlatformError(
+      `The clone address leads to ${host}, but this server fetches from ${origin} only. See that GHE_HOST and GHE_PROTOCOL name the GitHub that the App belongs to.`,
+    );
+  }
+  if (url.search !== '' || url.hash !== '') {
+    throw new PlatformError('The clone address has a query or a fragment, which those of GitHub never have.');
+  }
+  return remote;
+}

@@ -1,5 +1,5 @@
 import { UserError } from '#src/model/outcome.ts';
-import type { Git } from './command.ts';
+import { type Git, TooMuchOutput } from './command.ts';
 import { explain } from './failure.ts';
 import { isRepositoryPath } from './names.ts';
 
@@ -20,7 +20,10 @@ export async function readMessage(place: Place, sha: string): Promise<string> {
 }
 
 export async function listFiles(place: Place, sha: string): Promise<string[]> {
-  const entries = await lsTree(place, ['-r', '-z', sha], 64 * 1024 * 1024);
+  const entries = await lsTree(place, ['-r', '-z', sha], 64 * 1024 * 1024).catch((error: unknown) => {
+    if (!(error instanceof TooMuchOutput)) throw error;
+    throw new UserError(`The commit ${sha} holds more files than are looked through: their names take over 64 MB.`);
+  });
   return entries.filter((entry) => isShallow(entry.path)).map((entry) => entry.path);
 }
 

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cache, Commit, Source, Tree } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
-import { checkOut } from './checkout.ts';
+import { checkOut, type TreeLimits } from './checkout.ts';
 import { createGit, type Remote } from './command.ts';
 import { DamagedError, explain } from './failure.ts';
 import { type Mirror, openMirror } from './mirror.ts';
-import { checkRef, checkSha, folderName, remoteOf } from './names.ts';
+import { checkRef, checkSha, folderName, remoteAt, remoteOf } from './names.ts';
 import { listFiles, type Place, readFiles, readMessage } from './read.ts';
 import { cleanSources } from './clean.ts';
 import { openTrees } from './trees.ts';
@@ -16,12 +16,16 @@ import { openTrees } from './trees.ts';
 export interface GitSourceOptions {
   /** Data folder; `mirrors/` and `trees/` are made in it. Belongs to one process at a time. */
   readonly home: string;
+  /** The only site that is talked to, as `https://github.com`. Null (for tests): any, folders of this machine included. */
+  readonly origin: string | null;
   /** A token that may read the repository, or null where none is needed. Asked before each access to the network. */
   readonly token: (repository: Repository) => Promise<string | null>;
   /** Added to git's environment: PATH where git lies elsewhere, proxies, certificates. */
   readonly env?: Readonly<Record<string, string>>;
   /** Trees kept for each repository. Default 8. */
   readonly keepTrees?: number;
+  /** The largest tree that is checked out. Default: a million files, 20 GB. */
+  readonly limits?: TreeLimits;
   /** Longest time for one fetch. Milliseconds, default 15 minutes. */
   readonly fetchTimeoutMs?: number;
   /** Pauses before tries after the first. Milliseconds, default 500 and 2000. */
@@ -91,9 +95,10 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
 
   async function lend(repository: Repository, commit: Commit, signal: AbortSignal): Promise<Tree> {
     const mirror = await ensured(repository, commit, signal);
-    const originUrl = remoteOf(repository.cloneUrl).url;
+    const originUrl = addressOf(repository).url;
     const workers = Math.max(2, Math.min(8, availableParallelism()));
-    const checkout = { git, mirror, commit, originUrl, workers, signal: closing.signal };
+    const limits = options.limits ?? { files: 1_000_000, bytes: 20 * 1024 ** 3 };
+    const checkout = { git, mirror, commit, originUrl, workers, limits, signal: closing.signal };
     return trees.acquire(folderName(repository), commit, (target, base) => checkOut(checkout, target, base), signal);
   }
 
@@ -124,7 +129,13 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
   }
 
   async function remoteFor(repository: Repository): Promise<Remote> {
-    return { ...remoteOf(repository.cloneUrl), token: await options.token(repository) };
+    // The address first: no token is asked for one that is refused.
+    const address = addressOf(repository);
+    return { ...address, token: await options.token(repository) };
+  }
+
+  function addressOf({ cloneUrl }: Repository): Omit<Remote, 'token'> {
+    return options.origin === null ? remoteOf(cloneUrl) : remoteAt(cloneUrl, options.origin);
   }
 }
 

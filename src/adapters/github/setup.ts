@@ -143,6 +143,7 @@ function refusalOf(api: string, status: number | null, error: unknown): Error {
   return new PlatformError(message, { cause: error });
 }
 
-function webUrl(host: string | null, protocol: 'https' | 'http'): string {
+/** Where people see GitHub, and where git fetches from: `https://github.com`, or the Enterprise Server's address. */
+export function webUrl(host: string | null, protocol: 'https' | 'http'): string {
   return host === null ? 'https://github.com' : `${protocol}://${host}`;
 }
