@@ -1,10 +1,13 @@
 import type { DeployWork } from '#src/model/plan.ts';
 import { isStrange } from '#src/model/trust.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
+import { maskText } from '#src/model/mask.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
+import { hiddenInRun } from './job-secrets.ts';
+import { maskOutcome } from './masked.ts';
 import type { Parts } from './parts.ts';
 import { type RolloutItem, rollOut } from './rollout.ts';
 import { realTime, type RolloutTime } from './rollout-time.ts';
@@ -32,12 +35,15 @@ export async function runDeploy(
   const track = await trackJob(parts, job, ['roll out'], () => {}, lose);
   try {
     const deployment = await openDeployment(parts, run, job, work, { leave, time, lose });
+    // What a cluster says may hold what a job had: its own log and words are masked like a job's.
+    const view = await parts.store.runs.view(run.id).catch(() => null);
+    track.hide(await hiddenInRun(parts, run, view?.jobs.map(({ plan }) => plan) ?? []));
     const say = (message: string): void => {
       track.say(message);
-      deployment.tell(message);
+      deployment.tell(maskText(message, track.hidden));
     };
     track.listener.step({ kind: 'started', index: 0, at: parts.clock.now() });
-    const outcome = await attempt(parts, run, job, work, {
+    const attempted = await attempt(parts, run, job, work, {
       deployment,
       signal,
       leave,
@@ -45,6 +51,7 @@ export async function runDeploy(
       say,
       log: (it) => track.say(it),
     });
+    const outcome = maskOutcome(attempted, track.hidden);
     say(outcome.kind === 'success' ? `Deployed to ${work.environment}.` : reasonOf(outcome));
     const exitCode = outcome.kind === 'success' ? 0 : 1;
     track.listener.step({ kind: 'finished', index: 0, at: parts.clock.now(), exitCode });

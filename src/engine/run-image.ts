@@ -3,6 +3,8 @@ import type { ImageWork } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { inputsOf } from './inputs.ts';
+import { secretsFor } from './job-secrets.ts';
+import { maskCompletion, maskError } from './masked.ts';
 import type { Assignment, Parts } from './parts.ts';
 import { type Completion, trackJob } from './track.ts';
 
@@ -24,6 +26,9 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
   tree.catch(() => {});
   try {
     await track.anew();
+    const { byId, hidden, notes } = await secretsFor(parts, run, work);
+    track.hide(hidden);
+    for (const note of notes) track.say(note);
     if (assignment.inherited) track.say('Slipway: the server was restarted; the image is built again.');
     const { outcome, image } = await parts.builder.build(
       {
@@ -32,14 +37,14 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
         build: work.build,
         tags: work.tags,
         inputs: await inputsOf(parts, run, job),
-        secrets: parts.limits.secrets,
+        secrets: hidden,
         labels: {
           'org.opencontainers.image.revision': trigger.sha,
           'org.opencontainers.image.source': repository.cloneUrl.replace(/\.git$/, ''),
         },
         timeoutMs: job.plan.timeoutMinutes * 60_000,
         trusted: !isStrange(run),
-        given: {},
+        given: byId,
       },
       tree,
       track.listener,
@@ -55,8 +60,9 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
         at: parts.clock.now(),
       });
     }
-    return { outcome };
-  } catch (error) {
+    return maskCompletion({ outcome }, track.hidden);
+  } catch (thrown) {
+    const error = maskError(thrown, track.hidden);
     if (!ends.leave.aborted) track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
     throw error;
   } finally {

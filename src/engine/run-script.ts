@@ -3,9 +3,13 @@ import { createAnnotator } from '#src/model/annotations/index.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { ScriptWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
+import { maskText } from '#src/model/mask.ts';
 import { jobEnvironment } from '#src/planner/environment.ts';
+import { accessFor } from './access.ts';
 import { BegunElsewhere } from './errors.ts';
 import { inputsOf } from './inputs.ts';
+import { hiddenOf, secretsFor } from './job-secrets.ts';
+import { maskCompletion, maskError } from './masked.ts';
 import type { Assignment, Parts } from './parts.ts';
 import type { JobRequest, JobResult } from './ports.ts';
 import { type Completion, type Track, trackJob } from './track.ts';
@@ -30,9 +34,14 @@ export async function runScript(parts: Parts, run: Run, work: ScriptWork, given:
     const result =
       (assignment.inherited ? await attach(parts, run, work, assignment, track) : null) ??
       (await begin(parts, run, work, assignment, track));
-    const found = await annotator.end(result.reports);
-    return { outcome: result.outcome, artifacts: result.artifacts, ...found };
-  } catch (error) {
+    // Reports are read as the job wrote them. Hidden before, as what is found in them is cut, and after, as it is decoded.
+    const reports = new Map(
+      [...result.reports].map(([path, text]) => [maskText(path, track.hidden), maskText(text, track.hidden)]),
+    );
+    const found = await annotator.end(reports);
+    return maskCompletion({ outcome: result.outcome, artifacts: result.artifacts, ...found }, track.hidden);
+  } catch (thrown) {
+    const error = maskError(thrown, track.hidden);
     const silent = assignment.ends.leave.aborted || error instanceof BegunElsewhere;
     if (!silent && (await track.holds())) {
       track.say(`\nSlipway: ${error instanceof Error ? error.message : String(error)}`);
@@ -50,7 +59,11 @@ async function attach(
   { job, ends }: Assignment,
   track: Track,
 ): Promise<JobResult | null> {
-  return await parts.executor.attach(requestOf(parts, run, job, work, []), track.listener, ends);
+  const hidden = await hiddenOf(parts, run, work);
+  track.hide(hidden);
+  const allowed = accessFor(parts, run, work);
+  const request = requestOf(parts, run, job, work, { ...allowed, inputs: [], given: [], secrets: hidden });
+  return await parts.executor.attach(request, track.listener, ends);
 }
 
 async function begin(
@@ -61,12 +74,17 @@ async function begin(
   track: Track,
 ): Promise<JobResult> {
   await track.anew();
+  const allowed = accessFor(parts, run, work);
+  const { given, hidden, notes } = await secretsFor(parts, run, work);
+  track.hide(hidden);
+  for (const note of notes) track.say(note);
   const signal = AbortSignal.any([ends.cancel, ends.leave]);
   // The checkout runs while the container starts; whoever awaits it first sees its error.
   const tree = parts.source.tree(run.repository, { sha: run.trigger.sha, ref: run.trigger.ref }, signal);
   tree.catch(() => {});
   try {
-    const request = requestOf(parts, run, job, work, await inputsOf(parts, run, job));
+    const inputs = await inputsOf(parts, run, job);
+    const request = requestOf(parts, run, job, work, { ...allowed, inputs, given, secrets: hidden });
     return await parts.executor.run(request, tree, track.listener, ends);
   } finally {
     // The container may still be dying, but its results are taken: what becomes of the tree matters to nobody.
@@ -74,7 +92,9 @@ async function begin(
   }
 }
 
-function requestOf(parts: Parts, run: Run, job: Job, work: ScriptWork, inputs: JobRequest['inputs']): JobRequest {
+type Own = Pick<JobRequest, 'inputs' | 'given' | 'secrets' | 'access' | 'runtime' | 'docker'>;
+
+function requestOf(parts: Parts, run: Run, job: Job, work: ScriptWork, own: Own): JobRequest {
   return {
     jobId: job.id,
     runId: run.id,
@@ -86,16 +106,11 @@ function requestOf(parts: Parts, run: Run, job: Job, work: ScriptWork, inputs: J
     workdir: work.workdir,
     steps: work.steps,
     env: { ...work.env, ...jobEnvironment({ run, job, url: parts.runUrl(run) }) },
-    secrets: parts.limits.secrets,
     services: work.services,
     artifacts: work.artifacts,
     reports: work.reports.junit,
-    inputs,
     timeoutMs: job.plan.timeoutMinutes * 60_000,
     trusted: !isStrange(run),
-    given: [],
-    access: work.access ?? { privileged: false, network: 'private', devices: [], volumes: [] },
-    runtime: null,
-    docker: null,
+    ...own,
   };
 }

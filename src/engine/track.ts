@@ -1,5 +1,5 @@
 import type { Annotation } from '#src/model/annotation.ts';
-import { createMasker } from '#src/model/mask.ts';
+import { maskText } from '#src/model/mask.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import { type Job, pendingStep, type Step, type TestSummary } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
@@ -22,6 +22,10 @@ export interface Track {
   holds(): Promise<boolean>;
   /** A line of Slipway's own in the job's log; what others wrote may be part of it, so it is masked. */
   say(line: string): void;
+  /** From now on these values, in place of the operator's alone, are hidden in what `say` is given. */
+  hide(secrets: readonly string[]): void;
+  /** What is hidden. */
+  readonly hidden: readonly string[];
   /** Aborted when the log can't be written: the job had better stop; `close` then throws why. */
   readonly failed: AbortSignal;
   /** Writes what is left; no listener call may follow. Throws PlatformError if the log isn't whole. */
@@ -42,6 +46,7 @@ export async function trackJob(
   lost: () => void = () => {},
 ): Promise<Track> {
   const writer = await parts.logs.open({ jobId: job.id, attempt: job.attempt });
+  let hidden = parts.limits.secrets;
   let steps: readonly Step[] = stepNames.map((name, index) => ({
     ...pendingStep(name, index),
     ...job.steps[index],
@@ -90,17 +95,18 @@ export async function trackJob(
       steps = stepNames.map(pendingStep);
       storing.ask();
     },
-    say: (line) => write(masked(`${line}\n`, parts.limits.secrets)),
+    say: (line) => write(Buffer.from(`${maskText(line, hidden)}\n`)),
+    hide(secrets) {
+      hidden = secrets;
+    },
+    get hidden() {
+      return hidden;
+    },
     async close() {
       await storing.settled();
       await writer.close();
     },
   };
-}
-
-function masked(text: string, secrets: readonly string[]): Buffer {
-  const masker = createMasker(secrets);
-  return Buffer.concat([masker.push(Buffer.from(text)), masker.flush()]);
 }
 
 /** A change that is told again after a restart doesn't move the time at which it happened. */

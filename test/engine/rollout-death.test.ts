@@ -100,7 +100,10 @@ function openWorld({ images, cancelAtMs }: Given) {
         },
       },
       store: {
-        runs: { progress: mortal(async ({ worker }: { worker: string }) => worker === owner.name) },
+        runs: {
+          progress: mortal(async ({ worker }: { worker: string }) => worker === owner.name),
+          view: async () => null,
+        },
         deployments: {
           save: mortal(async (it: DeploymentRecord) => void saved.set(it.id, JSON.parse(JSON.stringify(it)))),
           ofJob: mortal(async () => saved.get('job') ?? null),

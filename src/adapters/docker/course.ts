@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, JobRequest, JobResult } from '#src/engine/ports.ts';
+import { maskText } from '#src/model/mask.ts';
 import { type Outcome, success, UserError } from '#src/model/outcome.ts';
 import { type Archives, readReports } from './archives.ts';
 import type { CredentialsOf } from './build/registry-name.ts';
@@ -116,7 +117,9 @@ export async function reportsOf({ context, request, place }: Course): Promise<Re
   if (request.reports.length === 0) return new Map();
   const notes: string[] = [];
   const reports = await readReports(join(place.folder.control, 'reports.tar'), (note) => notes.push(note));
-  for (const note of notes) context.site.logger.info({ job: request.jobId, note }, 'reports are incomplete');
+  for (const note of notes) {
+    context.site.logger.info({ job: request.jobId, note: maskText(note, request.secrets) }, 'reports are incomplete');
+  }
   return reports;
 }
 
@@ -134,7 +137,8 @@ async function withArtifacts(
     return { outcome: success, artifacts: taken ?? (await takenBefore(request, archives)), reports };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { outcome: { kind: 'failure', reason: error.message }, artifacts: null, reports };
+    const reason = maskText(error.message, request.secrets);
+    return { outcome: { kind: 'failure', reason }, artifacts: null, reports };
   }
 }
 

@@ -1,6 +1,6 @@
 import { uptime } from 'node:os';
 import type { Clock, JobListener } from '#src/engine/ports.ts';
-import { createMasker } from '#src/model/mask.ts';
+import { createMasker, maskText } from '#src/model/mask.ts';
 import type { StepSpec } from '#src/model/pipeline.ts';
 import { createMarkParser } from './markers.ts';
 
@@ -153,10 +153,7 @@ export function createOutput({ nonce, secrets, steps, listener, clock }: OutputR
       }
     },
     say,
-    mask(text) {
-      const once = createMasker(secrets);
-      return Buffer.concat([once.push(Buffer.from(text)), once.flush()]).toString();
-    },
+    mask: (text) => maskText(text, secrets),
     mark: (name) => new Promise((resolve) => waiting.set(name, resolve)),
     ended,
     state,

@@ -1,4 +1,5 @@
 import type { Ends, Executor, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
+import { maskText } from '#src/model/mask.ts';
 import { type Outcome, type PlatformError, success, UserError } from '#src/model/outcome.ts';
 
 /** What a scripted step may do. */
@@ -147,8 +148,7 @@ async function playSteps(
   stopped: () => Outcome | null,
 ): Promise<Outcome> {
   const write = (text: string) => {
-    const masked = request.secrets.reduce((line, secret) => line.replaceAll(secret, '***'), text);
-    listener.log(Buffer.from(masked));
+    listener.log(Buffer.from(maskText(text, request.secrets)));
   };
   for (const [index, step] of request.steps.entries()) {
     const early = stopped();

@@ -1,5 +1,5 @@
 import type { JobListener } from '#src/engine/ports.ts';
-import { createMasker } from '#src/model/mask.ts';
+import { createMasker, maskText } from '#src/model/mask.ts';
 
 /** The log of one build, masked, and its steps. */
 export interface BuildLog {
@@ -26,10 +26,7 @@ export function openLog(secrets: readonly string[], listener: JobListener): Buil
   return {
     write,
     line: (text) => write(Buffer.from(`${text}\n`)),
-    mask(text) {
-      const once = createMasker(secrets);
-      return Buffer.concat([once.push(Buffer.from(text)), once.flush()]).toString();
-    },
+    mask: (text) => maskText(text, secrets),
     async step(index, work) {
       listener.step({ kind: 'started', index, at: Date.now() });
       let exitCode = 1;
