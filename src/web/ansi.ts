@@ -23,18 +23,21 @@ export const plain: Style = {
  * the last is shown. Sequences other than colours, and other control characters, are left out.
  */
 export function renderLine(line: string, before: Style): { readonly html: string; readonly style: Style } {
-  const segments = line.replace(/\r+$/, '').split('\r');
+  let end = line.length;
+  while (end > 0 && line[end - 1] === '\r') end -= 1;
+  const segments = line.slice(0, end).split('\r');
   let style = before;
   let html = '';
   for (const segment of segments) ({ html, style } = renderSegment(segment, style));
   return { html, style };
 }
 
-// A colour; any other control sequence, string or escape; a lone control character.
+// A colour; any other control sequence, string or escape; a lone control character. Every alternative matches what it
+// has begun, so that time is in proportion to the length.
 // biome-ignore format: one alternative a line
 const sequence =
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f]/g;
+  /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|\x9b[0-?]*[ -/]*[@-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 function renderSegment(text: string, before: Style): { html: string; style: Style } {
   let style = before;

@@ -47,23 +47,31 @@ export class LineRenderer {
     let from = 0;
     for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, from)) {
       this.#keep(bytes.subarray(from, at));
-      lines.push(...this.#take(1));
+      this.#cut(lines);
+      lines.push(this.#take(1));
       from = at + 1;
     }
     this.#keep(bytes.subarray(from));
-    while (this.#restLength > longestLine) {
-      const rest = Buffer.concat(this.#rest);
-      const cut = characterStart(rest, longestLine);
-      this.#set(rest.subarray(0, cut));
-      lines.push(...this.#take(0));
-      this.#set(rest.subarray(cut));
-    }
+    this.#cut(lines);
     return lines;
   }
 
   /** The last line, if it has no end. */
   end(): Line[] {
-    return this.#restLength > 0 ? this.#take(0) : [];
+    return this.#restLength > 0 ? [this.#take(0)] : [];
+  }
+
+  /** Gives out what is beyond the limit, at the same places however the bytes came. */
+  #cut(lines: Line[]): void {
+    if (this.#restLength <= longestLine) return;
+    let rest = Buffer.concat(this.#rest);
+    while (rest.length > longestLine) {
+      const at = characterStart(rest, longestLine);
+      this.#set(rest.subarray(0, at));
+      lines.push(this.#take(0));
+      rest = rest.subarray(at);
+    }
+    this.#set(rest);
   }
 
   #keep(bytes: Buffer): void {
@@ -77,7 +85,7 @@ export class LineRenderer {
     this.#restLength = bytes.length;
   }
 
-  #take(endLength: number): Line[] {
+  #take(endLength: number): Line {
     const start = this.offset;
     const text = Buffer.concat(this.#rest).toString('utf8');
     this.offset = start + this.#restLength + endLength;
@@ -85,7 +93,7 @@ export class LineRenderer {
     this.#restLength = 0;
     const { html, style } = renderLine(text, this.#style);
     this.#style = style;
-    return [{ start, end: this.offset, html }];
+    return { start, end: this.offset, html };
   }
 }
 

@@ -34,17 +34,23 @@ function segmentsToExpression(segments: readonly string[]): string {
 function toExpression(segment: string): string {
   let expression = '';
   let depth = 0;
+  // Looked for once: a row of [ without end must not cost a search each.
+  const lastBracket = segment.lastIndexOf(']');
+  const lastBrace = segment.lastIndexOf('}');
   for (let i = 0; i < segment.length; i++) {
     const char = segment.charAt(i);
-    const bracket = char === '[' ? /^\[([!^]?)(\]?[^\]]*)\]/.exec(segment.slice(i)) : null;
+    const bracket = char === '[' && i < lastBracket ? /^\[([!^]?)(\][^\]]*|[^\]]+)\]/.exec(segment.slice(i)) : null;
     if (char === '*') {
       expression += segment.charAt(i + 1) === '*' ? '.*' : '[^/]*';
       if (segment.charAt(i + 1) === '*') i++;
     } else if (char === '?') expression += '[^/]';
     else if (bracket) {
-      expression += `[${bracket[1] ? '^/' : ''}${bracket[2] ?? ''}]`;
+      // A ] counts as a member only where it comes first.
+      const members = bracket[2] ?? '';
+      const first = members.startsWith(']') ? ']' : '';
+      expression += bracket[1] ? `[^${first}/${members.slice(first.length)}]` : `[${members}]`;
       i += bracket[0].length - 1;
-    } else if (char === '{' && segment.includes('}', i)) {
+    } else if (char === '{' && i < lastBrace) {
       expression += '(';
       depth++;
     } else if (char === '}' && depth > 0) {
