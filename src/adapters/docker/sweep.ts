@@ -3,7 +3,16 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeContainer } from './container.ts';
-import { type Found, type FoundContainer, findContainers, findNetworks, removeFoundNetwork } from './left.ts';
+import {
+  type Found,
+  type FoundContainer,
+  findContainers,
+  findMade,
+  findNetworks,
+  removeFoundNetwork,
+  removeImage,
+  removeVolume,
+} from './left.ts';
 import { clear, ownerOfFolder, type Site } from './place.ts';
 import { readState } from './state.ts';
 
@@ -25,11 +34,12 @@ export async function sweep(
 ): Promise<number> {
   const folders = await findFolders(site);
   const forgotten = await wakeForgotten(site, folders);
-  const [containers, networks] = await Promise.all([findContainers(site), findNetworks(site)]);
+  const [containers, networks, made] = await Promise.all([findContainers(site), findNetworks(site), findMade(site)]);
   // A container that was kept ready, and whose server died before it was named after its job.
   const owners = new Map(folders.flatMap(({ container, owner }) => (container === null ? [] : [[container, owner]])));
   const ownerOf = (found: Found) => owners.get(found.id) ?? found.owner;
-  const all = [...containers.map(ownerOf), ...networks.map(ownerOf), ...folders.map(({ owner }) => owner)];
+  const others = [...networks, ...made.volumes, ...made.images, ...folders];
+  const all = [...containers.map(ownerOf), ...others.map(({ owner }) => owner)];
   const names = [...new Set(all.filter((name) => name !== null))];
   const alive = await running(names);
   // Read when it is used: jobs start meanwhile.
@@ -61,6 +71,12 @@ export async function sweep(
   }
   for (const found of networks) {
     await remove('A network', found, found.owner, () => removeFoundNetwork(site.docker, found));
+  }
+  for (const found of made.volumes) {
+    await remove('A volume', found, found.owner, () => removeVolume(site.docker, found));
+  }
+  for (const found of made.images) {
+    await remove('An image', found, found.owner, () => removeImage(site.docker, found));
   }
   for (const found of folders) {
     const isYoung = now - found.changedAt < STARTING && !forgotten.has(found.name);

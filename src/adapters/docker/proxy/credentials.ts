@@ -1,0 +1,30 @@
+import { type RegistryCredentials, registryOf } from '#src/adapters/docker/build/registry-name.ts';
+import { parse } from './engine.ts';
+
+/**
+ * The value of X-Registry-Auth for a pull or push of this image: what the client sent if it knows an account, else the
+ * operator's where they are lent for that registry. Null: none.
+ */
+export function registryAuth(
+  sent: string | undefined,
+  image: string,
+  lent: (host: string) => RegistryCredentials | null,
+): string | null {
+  if (sent !== undefined && hasAccount(sent)) return sent;
+  // The engine would take another part for the host than we do.
+  if (image !== image.toLowerCase()) return null;
+  const host = registryOf(image);
+  const account = lent(host);
+  if (account === null) return sent ?? null;
+  return Buffer.from(JSON.stringify({ ...account, serveraddress: host })).toString('base64url');
+}
+
+/** Clients without an account send an empty object. */
+function hasAccount(header: string): boolean {
+  const json = parse(Buffer.from(header, 'base64url').toString('utf8'));
+  if (typeof json !== 'object' || json === null) return false;
+  const { username, password, auth, identitytoken, registrytoken } = json as Readonly<Record<string, unknown>>;
+  return [username, password, auth, identitytoken, registrytoken].some(
+    (value) => typeof value === 'string' && value !== '',
+  );
+}
