@@ -1,5 +1,11 @@
-import { type RegistryCredentials, registryOf } from '#src/adapters/docker/build/registry-name.ts';
 import { parse } from './engine.ts';
+
+export interface Account {
+  readonly username: string;
+  readonly password: string;
+  /** Host of the registry. */
+  readonly serveraddress: string;
+}
 
 /**
  * The value of X-Registry-Auth for a pull or push of this image: what the client sent if it knows an account, else the
@@ -8,15 +14,14 @@ import { parse } from './engine.ts';
 export function registryAuth(
   sent: string | undefined,
   image: string,
-  lent: (host: string) => RegistryCredentials | null,
+  lent: (image: string) => Account | null,
 ): string | null {
   if (sent !== undefined && hasAccount(sent)) return sent;
   // The engine would take another part for the host than we do.
   if (image !== image.toLowerCase()) return null;
-  const host = registryOf(image);
-  const account = lent(host);
+  const account = lent(image);
   if (account === null) return sent ?? null;
-  return Buffer.from(JSON.stringify({ ...account, serveraddress: host })).toString('base64url');
+  return Buffer.from(JSON.stringify(account)).toString('base64url');
 }
 
 /** Clients without an account send an empty object. */

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '#src/model/outcome.ts';
-import { lockByName } from '#src/adapters/docker/build/lock.ts';
 import { type Engine, parse } from './engine.ts';
 
 /**
@@ -23,11 +22,11 @@ interface Note {
   readonly before: string | null;
 }
 
-/** Of all jobs of this process. */
-const lock = lockByName();
+/** Runs works of the same name one after the other, of all jobs. */
+type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /** `folder`: of the job, out of its reach. */
-export function openRealNames(engine: Engine, folder: string): RealNames {
+export function openRealNames(engine: Engine, lock: Lock, folder: string): RealNames {
   const notes = join(folder, 'names');
 
   async function idOf(name: string): Promise<string | null> {

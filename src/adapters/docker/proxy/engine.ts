@@ -26,13 +26,14 @@ export interface Engine {
 
 /** What docker-modem knows of where the engine is. */
 interface Address {
-  readonly socketPath?: string;
+  readonly socketPath?: string | (() => Promise<string>);
   readonly host?: string;
   readonly port?: number | string;
 }
 
-export function engineOf(docker: Docker): Engine {
-  const { socketPath, host, port } = docker.modem as unknown as Address;
+export async function engineOf(docker: Docker): Promise<Engine> {
+  const { socketPath: named, host, port } = docker.modem as unknown as Address;
+  const socketPath = typeof named === 'function' ? await named() : named;
   const where = socketPath ? { path: socketPath } : { host: host ?? '127.0.0.1', port: Number(port ?? 2375) };
 
   function request({ method, path, headers = {}, hijack = false }: EngineCall): ClientRequest {

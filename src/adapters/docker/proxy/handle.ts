@@ -1,6 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { RegistryCredentials } from '#src/adapters/docker/build/registry-name.ts';
-import type { Logger } from '#src/adapters/docker/place.ts';
 import type { Binds } from './binds.ts';
 import {
   BODY_LIMIT,
@@ -12,7 +10,7 @@ import {
   type Refusal,
   type Rules,
 } from './contract.ts';
-import { registryAuth } from './credentials.ts';
+import { type Account, registryAuth } from './credentials.ts';
 import { connectSelf, type RealNames } from './effects.ts';
 import { type Engine, readWhole, TooLong } from './engine.ts';
 import { type Changes, type Exchange, forward, sendJson } from './forward.ts';
@@ -41,9 +39,12 @@ export interface HandlerParts {
   readonly self: string;
   /** Tells the job's sessions of BuildKit from others'. */
   readonly secret: string;
-  /** The operator's credentials that this job may use. */
-  readonly lent: (host: string) => RegistryCredentials | null;
-  readonly logger: Logger;
+  /** The operator's account for the registry of an image, if this job may use it. */
+  readonly lent: (image: string) => Account | null;
+  readonly logger: {
+    debug(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+  };
 }
 
 /** Answers one request of the job's. */
