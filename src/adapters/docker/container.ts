@@ -4,7 +4,8 @@ import type { ContainerCreateOptions } from 'dockerode';
 import { engineFailure, explain, isMissing } from './errors.ts';
 import type { HostAccess } from '#src/model/pipeline.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
-import { BOOT, CONTROL, SECRETS } from './script.ts';
+import { BOOT, CONTROL } from './script.ts';
+import { SECRETS } from './script-secrets.ts';
 
 export interface JobLimits {
   /** Bytes; there is no swap beyond it. */

@@ -1,15 +1,14 @@
 import { quote } from 'shlex';
 import type { Shell, StepSpec } from '#src/model/pipeline.ts';
 import { UserError } from '#src/model/outcome.ts';
+import type { GivenSecret } from '#src/model/secret.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
 import { type FileQuery, fileQuery } from './globs.ts';
 import { markFormat } from './markers.ts';
+import { aroundStep, handOver } from './script-secrets.ts';
 
 /** Where the control folder is mounted in a job's container. */
 export const CONTROL = '/slipway';
-
-/** A folder in memory in a job's container, for secrets. */
-export const SECRETS = '/run/slipway';
 
 /**
  * What a job's container runs from its start: everything it prints goes to the log file, what it shall do comes
@@ -23,6 +22,8 @@ export interface ScriptRequest {
   readonly shell: Shell;
   readonly workdir: string | null;
   readonly steps: readonly StepSpec[];
+  /** Only their variables are in the script, which lies on the host's disk. */
+  readonly given: readonly GivenSecret[];
 }
 
 /**
@@ -41,9 +42,10 @@ export function jobScript(request: ScriptRequest): string {
     lines.push(`cd ${quote(folder)} 2>/dev/null || { echo ${quote(message)}; exit 1; }`);
   }
   request.steps.forEach((step, index) => {
-    lines.push(mark(request.nonce, `step ${index}`));
+    const { before, after } = aroundStep(request.given, index);
+    lines.push(mark(request.nonce, `step ${index}`), ...before);
     lines.push(`eval ${quote(step.script)}`);
-    lines.push('case $? in 0) ;; *) exit $? ;; esac');
+    lines.push('case $? in 0) ;; *) exit $? ;; esac', ...after);
   });
   return `${lines.join('\n')}\n`;
 }
@@ -61,6 +63,7 @@ export interface GoRequest {
   readonly nonce: string;
   readonly shell: Shell;
   readonly env: Readonly<Record<string, string>>;
+  readonly given: readonly GivenSecret[];
   readonly artifacts: readonly string[];
   readonly reports: readonly string[];
   /** Number of archives `input-0.tar`, `input-1.tar` ... in the control folder. */
@@ -83,6 +86,7 @@ export function goMessage(request: GoRequest): string {
     ...unpackInputs(request),
     '(',
     ...exports(request.env),
+    ...handOver(request.given),
     ...(request.shell === 'bash' ? [missing(['bash'], 'The job asks for the shell bash', 127)] : []),
     `exec ${shell} ${CONTROL}/script </dev/null`,
     ')',
@@ -117,7 +121,8 @@ function exports(env: Readonly<Record<string, string>>): readonly string[] {
         `"${name}" can't be the name of an environment variable: use letters, digits and _, not beginning with a digit.`,
       );
     }
-    return `export ${name}=${quote(value)}`;
+    // No variable can hold it, and shells differ in what they make of it.
+    return `export ${name}=${quote(value.replaceAll('\0', ''))}`;
   });
 }
 

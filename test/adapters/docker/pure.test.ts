@@ -98,7 +98,7 @@ describe('explain', () => {
 });
 
 describe('goMessage', () => {
-  const request = { nonce: 'n', shell: 'sh', env: {}, artifacts: [], reports: [], inputs: 0 } as const;
+  const request = { nonce: 'n', shell: 'sh', env: {}, given: [], artifacts: [], reports: [], inputs: 0 } as const;
   it('quotes values', () => {
     expect(goMessage({ ...request, env: { A: `it's $HOME` } })).toContain(`export A='it'"'"'s $HOME'`);
   });
