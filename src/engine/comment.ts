@@ -1,11 +1,15 @@
 import { cancelledBy } from '#src/model/cancel.ts';
 import { helpText, parseCommand } from '#src/model/command.ts';
-import type { CommentEvent, DeployTrigger } from '#src/model/event.ts';
+import { type CommentEvent, type DeployTrigger, nobody, type PullRequestTrigger } from '#src/model/event.ts';
 import { fullName } from '#src/model/repository.ts';
+import type { Run } from '#src/model/run.ts';
+import { isHeld, mayWrite, type Role, sameLogin } from '#src/model/trust.ts';
+import { approveRun, lookAt, ownPull, refuseApproval } from './approve.ts';
 import { cancelRun } from './cancel.ts';
 import { environmentsOf } from './load-plan.ts';
 import type { Parts } from './parts.ts';
-import type { PullRequest, Role } from './ports.ts';
+import type { PullRequest } from './ports.ts';
+import { settleTrust, trustOf } from './trust.ts';
 
 type Wake = (runId: string) => Promise<void>;
 
@@ -24,6 +28,8 @@ export async function comment(parts: Parts, event: CommentEvent, wake: Wake): Pr
       return await cancel(parts, event, wake);
     case 'deploy':
       return await deploy(parts, event, command.environment, wake);
+    case 'ok-to-test':
+      return await okToTest(parts, event, command.sha, wake);
   }
 }
 
@@ -50,6 +56,65 @@ async function deploy(parts: Parts, event: CommentEvent, environment: string, wa
   await forge.react(event.repository, event.commentId, 'rocket');
   void wake(run.id);
   return `Run ${run.id} deploys to ${environment}.`;
+}
+
+/** Lets a stranger's commit run that a maintainer has looked at: the one that is named, and no other. */
+async function okToTest(parts: Parts, event: CommentEvent, sha: string | null, wake: Wake): Promise<string> {
+  const { forge } = parts;
+  const action = 'ok-to-test command';
+  const refused = async (reason: string, reaction: '-1' | 'confused', about = sha ?? ''): Promise<string> => {
+    const subject = `#${event.number} ${about}`.trim();
+    await audit(parts, event, { action, subject, decision: 'refused', reason });
+    return await refuse(parts, event, reason, reaction);
+  };
+  const pull = await forge.pullRequest(event.repository, event.number);
+  if (sameLogin(pull.author, event.actor)) return await refused(ownPull(event.actor), '-1');
+  const role = await forge.role(event.repository, event.actor);
+  if (!mayWrite(role)) return await refused(lacksRight(event, 'approve', role), '-1');
+  if (sha === null) {
+    const reason = `Name the commit that is to run. The head of this pull request is ${pull.sha} now. ${lookAt(pull.sha)}`;
+    return await refused(reason, 'confused');
+  }
+  const { held, approved } = await waitingOf(parts, event, sha);
+  const [run, other] = held.filter((it) => it.trigger.sha.startsWith(sha));
+  if (other !== undefined) return await refused(`More than one commit begins with ${sha}: name all of it.`, 'confused');
+  const chosen = run ?? approved;
+  if (chosen === null) return await refused(nothingWaits(sha, held, pull), 'confused');
+  const refusal = run ? refuseApproval(run, pull, event.actor) : null;
+  if (refusal !== null) return await refused(refusal, 'confused', chosen.trigger.sha);
+  if (!(await approveRun(parts, chosen, { login: event.actor, role, action }, wake))) {
+    const by = (await parts.store.runs.get(chosen.id))?.trust?.approvedBy;
+    const reason = by ? `@${by} has approved ${chosen.trigger.sha} already.` : nothingWaits(sha, [], pull);
+    return await refused(reason, 'confused', chosen.trigger.sha);
+  }
+  await forge.react(event.repository, event.commentId, '+1');
+  return `Run ${chosen.id} is approved.`;
+}
+
+/** The pull request's runs that wait for approval, and one of the commit that was approved before. */
+async function waitingOf(
+  parts: Parts,
+  { repository, number }: CommentEvent,
+  sha: string,
+): Promise<{ readonly held: readonly Run[]; readonly approved: Run | null }> {
+  const { runs } = parts.store;
+  const all: Run[] = [];
+  for (const run of await runs.unfinishedOfPullRequest(repository.id, number)) {
+    // The comment may be quicker than the run.
+    const undecided = run.trust === null && run.state === 'pending' && run.cancel === null;
+    all.push(undecided ? await settleTrust(parts, run, AbortSignal.timeout(120_000)) : run);
+  }
+  const newest = await runs.ofPullRequest(repository.id, number);
+  const approved = [...all, ...(newest ? [newest] : [])].find(
+    (run) => run.trust?.approval === 'given' && run.trigger.sha.startsWith(sha),
+  );
+  return { held: all.filter((run) => isHeld(run) && run.cancel === null), approved: approved ?? null };
+}
+
+function nothingWaits(sha: string, held: readonly Run[], pull: PullRequest): string {
+  const waits = held.find((run) => run.trigger.sha === pull.sha) ?? held.at(-1);
+  if (waits === undefined) return 'Nothing of this pull request waits for approval.';
+  return `${sha} doesn't wait for approval. What waits is ${waits.trigger.sha}. ${lookAt(waits.trigger.sha)}`;
 }
 
 /** Ends what runs for the pull request, deployments too: a person asks, and a rollout goes back. */
@@ -79,10 +144,6 @@ async function cancel(parts: Parts, event: CommentEvent, wake: Wake): Promise<st
   return runs.length === 0 ? 'Cancelled before.' : `Cancelled ${runs.map((run) => run.id).join(', ')}.`;
 }
 
-function mayWrite(role: Role): boolean {
-  return role === 'write' || role === 'maintain' || role === 'admin';
-}
-
 function lacksRight(event: CommentEvent, what: string, role: Role): string {
   return `@${event.actor} may not ${what}: that needs write permission on ${fullName(event.repository)}, and GitHub reports "${role}".`;
 }
@@ -106,11 +167,19 @@ function deployTrigger(event: CommentEvent, pull: PullRequest, environment: stri
   };
 }
 
+function pullTrigger({ number, sha, branch, base, fork, title, author, bot = false }: PullRequest): PullRequestTrigger {
+  const ref = `refs/pull/${number}/head`;
+  const who = { login: author, bot };
+  return { kind: 'pull_request', number, sha, ref, branch, base, fork, title, actor: nobody, author: who };
+}
+
 /** Why this pull request's head can't be deployed, or null. */
 async function refusePull(parts: Parts, event: CommentEvent, pull: PullRequest): Promise<string | null> {
   if (pull.state !== 'open')
     return `Pull request #${pull.number} is ${pull.state}; only an open one is deployed from a comment.`;
   if (pull.fork) return "This pull request comes from a fork, and a fork's commit is never deployed.";
+  const trust = await trustOf(parts, event.repository, pullTrigger(pull), AbortSignal.timeout(120_000));
+  if (!trust.trusted) return `A stranger's commit is never deployed. ${trust.reason}`;
   const newest = await parts.store.runs.ofPullRequest(event.repository.id, pull.number);
   if (newest === null) return null;
   // The comment carries no commit, and its time has whole seconds: a head that arrived later isn't what was meant.

@@ -1,5 +1,6 @@
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
+import { isStrange } from '#src/model/trust.ts';
 import type { Parts } from './parts.ts';
 
 /** More would take the engine's time from the container that is needed first. */
@@ -10,8 +11,10 @@ const maxImages = 2;
  * containers then start while the commit is being fetched and planned. Only speed is at stake.
  */
 export async function expectJobs(parts: Parts, run: Run): Promise<void> {
-  const newest = await parts.store.runs.list({ repository: fullName(run.repository), limit: 2 });
-  const before = newest.find((other) => other.id !== run.id);
+  const newest = await parts.store.runs.list({ repository: fullName(run.repository), limit: 10 });
+  // A stranger's file may name any image, and ours may hold what strangers may not have.
+  const like = newest.filter((other) => other.state !== 'pending' && isStrange(other) === isStrange(run));
+  const before = like.find((other) => other.id !== run.id);
   const view = before ? await parts.store.runs.view(before.id) : null;
   const images = new Set<string>();
   for (const { plan } of view?.jobs ?? []) {

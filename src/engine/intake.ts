@@ -4,7 +4,6 @@ import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { comment } from './comment.ts';
-import { expectJobs } from './expect.ts';
 import type { Parts } from './parts.ts';
 import { cancelRun } from './cancel.ts';
 import { pressed, rerun, restart } from './rerun.ts';
@@ -68,11 +67,6 @@ async function trigger(parts: Parts, repository: Repository, given: Trigger, wak
     );
   }
   void wake(run.id);
-  if (created) {
-    void expectJobs(parts, run).catch((error: unknown) => {
-      parts.log.warn({ err: error, run: run.id }, 'could not look up what a run will begin with');
-    });
-  }
   if (again) return `Run ${run.id} starts over: its commit is the head again.`;
   return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;
 }
@@ -138,6 +132,7 @@ async function asPullRequest(parts: Parts, repository: Repository, push: PushTri
     branch: push.branch,
     base: open.base,
     fork: false,
+    author: { login: open.author, bot: open.bot ?? false },
     ...(push.at === undefined ? {} : { at: push.at }),
   };
 }

@@ -6,19 +6,21 @@ import type { EnvironmentSpec, Pipeline } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
+import { isStrange } from '#src/model/trust.ts';
 import { matchingEnvironments } from '#src/planner/deploy.ts';
 import { plan } from '#src/planner/plan.ts';
 import { outcomeOf } from './errors.ts';
 import { trustedRuns } from './inputs.ts';
 import type { Parts } from './parts.ts';
 import type { Commit } from './ports.ts';
+import { strangersChanges } from './trust.ts';
 
 export type LoadedPlan =
   | { readonly kind: 'plan'; readonly plan: Plan; readonly file: string; readonly diagnostics: readonly Diagnostic[] }
   | Ended;
 
 /** There is nothing to run, and why. */
-interface Ended {
+export interface Ended {
   readonly kind: 'ended';
   readonly outcome: Outcome;
   readonly diagnostics: readonly Diagnostic[];
@@ -37,7 +39,9 @@ const deadlineMs = 5 * 60_000;
 export async function loadPlan(parts: Parts, run: Run, stop: AbortSignal): Promise<LoadedPlan> {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(deadlineMs)]);
   try {
-    return await load(parts, run, signal);
+    const loaded = await load(parts, run, signal);
+    const changes = await strangersChanges(parts, run, signal);
+    return changes.length === 0 ? loaded : { ...loaded, diagnostics: [...loaded.diagnostics, ...changes] };
   } catch (error) {
     if (stop.aborted) throw error;
     if (signal.aborted) {
@@ -69,6 +73,7 @@ async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<Loaded
   const planned = plan(pipeline, trigger, repository, {
     message: await message,
     done: await doneJobs(parts, run),
+    strange: isStrange(run),
   });
   if (planned.kind === 'refused') return ended({ kind: 'failure', reason: planned.message }, own.diagnostics);
   const chosen = parts.choose ? parts.choose(planned.plan) : planned.plan;
@@ -102,7 +107,8 @@ async function environmentsFor(
   switch (trigger.kind) {
     case 'pull_request':
     case 'merge_group':
-      return { kind: 'environments', environments: own.environments };
+      // They deploy nowhere, and what their file says of environments is a proposal.
+      return { kind: 'environments', environments: [] };
     case 'push':
       if (trigger.branch === repository.defaultBranch) return { kind: 'environments', environments: own.environments };
       return await environmentsOf(parts, repository, signal);

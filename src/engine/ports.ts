@@ -3,6 +3,7 @@ import type { Outcome } from '#src/model/outcome.ts';
 import type { BuildSpec, HostAccess, RolloutTarget, ServiceSpec, Shell, StepSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { GivenSecret } from '#src/model/secret.ts';
+import type { Role } from '#src/model/trust.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 
 /**
@@ -237,7 +238,6 @@ export interface Forge {
   comment(repository: Repository, number: number, body: string, key?: string): Promise<void>;
 }
 
-export type Role = 'none' | 'read' | 'triage' | 'write' | 'maintain' | 'admin';
 export type Reaction = '+1' | '-1' | 'eyes' | 'rocket' | 'confused';
 
 export interface PullRequest {
@@ -249,6 +249,10 @@ export interface PullRequest {
   readonly base: string;
   readonly fork: boolean;
   readonly author: string;
+  /** The author is an App. */
+  readonly bot?: boolean;
+  /** GitHub's author_association; missing where it isn't told. */
+  readonly association?: string;
 }
 
 // ---- Logs -------------------------------------------------------------------------------------

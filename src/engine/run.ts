@@ -2,9 +2,12 @@ import { hasErrors } from '#src/model/diagnostic.ts';
 import { conditionOf } from '#src/model/expression.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import { advance, type Run, type RunView } from '#src/model/run.ts';
+import { isHeld } from '#src/model/trust.ts';
+import { outcomeOf } from './errors.ts';
 import { leaveGroups, mayGo, mayQueue } from './groups.ts';
-import { loadPlan } from './load-plan.ts';
+import { type Ended, loadPlan } from './load-plan.ts';
 import type { Parts } from './parts.ts';
+import { settleTrust } from './trust.ts';
 
 export interface Driven {
   readonly completed: boolean;
@@ -22,7 +25,8 @@ const planPatienceMs = 60 * 60_000;
 const planPausesMs = [2_000, 5_000, 15_000, 60_000] as const;
 
 /**
- * Takes one run as far as it goes without waiting for jobs: plans it if it isn't planned, waits for its concurrency group,
+ * Takes one run as far as it goes without waiting for jobs: finds out whether it is a stranger's, and if so whether it has
+ * to be approved first; plans it if it isn't planned, waits for its concurrency group,
  * queues the jobs whose needs are completed, ends those that don't run, ends the run when nothing is left.
  * Every transition is stored before the next; called again after a crash, or by two servers, it goes on from there.
  * `failedFor` answers since when it couldn't be planned, milliseconds.
@@ -40,8 +44,8 @@ export async function driveRun(
     if (run.cancel !== null) {
       return await finish(parts, run, { kind: 'cancelled', reason: run.cancel.reason }, wake);
     }
-    const pause = await planRun(parts, run, wake, signal, failedFor);
-    if (pause !== null) return { completed: false, again: pause };
+    const driven = await planRun(parts, run, wake, signal, failedFor);
+    if (driven !== null) return driven;
   }
   const view = await parts.store.runs.view(runId);
   if (view === null || view.run.state === 'completed') {
@@ -51,44 +55,72 @@ export async function driveRun(
   return await moveOn(parts, view, wake);
 }
 
-/** Plans the run, or answers when to try again. */
+/** Plans the run, or answers what it waits for: an approval, or another try. Null: it goes on. */
 async function planRun(
   parts: Parts,
-  run: Run,
+  given: Run,
   wake: Wake,
   signal: AbortSignal,
   failedFor: () => number,
-): Promise<number | null> {
-  const loaded = await loadPlan(parts, run, signal);
-  const at = parts.clock.now();
-  if (loaded.kind === 'ended') {
-    const { outcome } = loaded;
-    const again = outcome.kind === 'broken' && outcome.retry !== 'never' && parts.limits.repeatsItself;
-    // By this process's watch: how long nobody was there to try doesn't count.
-    const failed = again ? failedFor() : 0;
-    if (again && failed < planPatienceMs) {
-      const pause = planPausesMs.find((ms) => failed < 4 * ms) ?? planPausesMs.at(-1) ?? 0;
-      parts.log.warn({ run: run.id, why: outcome.reason, pause }, 'a run could not be planned yet; trying again');
-      const note = `${outcome.reason} Slipway tries again by itself for an hour.`;
-      if (run.note !== note) await parts.store.runs.note(run.id, note);
-      parts.reporter.report(run.id);
-      return pause;
-    }
-    await finish(parts, run, outcome, wake, loaded.diagnostics);
-    parts.log.info(
-      { run: run.id, outcome: outcome.kind, mistakes: hasErrors(loaded.diagnostics) },
-      'run ended without jobs',
-    );
-    return null;
+): Promise<Driven | null> {
+  const known = await trustKnown(parts, given, signal);
+  if (known.kind === 'ended') return await failToPlan(parts, given, known, wake, failedFor);
+  const { run } = known;
+  if (run.state !== 'pending') return null;
+  if (isHeld(run)) {
+    if (run.note !== null) await parts.store.runs.note(run.id, null);
+    parts.reporter.report(run.id);
+    return onItsWay;
   }
+  const loaded = await loadPlan(parts, run, signal);
+  if (loaded.kind === 'ended') return await failToPlan(parts, run, loaded, wake, failedFor);
   await parts.store.runs.plan(run.id, {
     jobs: loaded.plan.jobs,
     concurrency: loaded.plan.concurrency,
     diagnostics: loaded.diagnostics,
     pipelineFile: loaded.file,
-    at,
+    at: parts.clock.now(),
   });
   parts.log.info({ run: run.id, jobs: loaded.plan.jobs.length, file: loaded.file }, 'run planned');
+  return null;
+}
+
+/** The run with its trust. GitHub's failure is an outcome, as when it can't be planned: it never makes a run trusted. */
+async function trustKnown(
+  parts: Parts,
+  run: Run,
+  signal: AbortSignal,
+): Promise<{ readonly kind: 'run'; readonly run: Run } | Ended> {
+  try {
+    return { kind: 'run', run: await settleTrust(parts, run, signal) };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    parts.log.error({ err: error, run: run.id }, "could not find out whether a run is a stranger's");
+    return { kind: 'ended', outcome: outcomeOf(error), diagnostics: [] };
+  }
+}
+
+/** Ends a run that can't be planned, or answers when to try again; null if it is over. */
+async function failToPlan(
+  parts: Parts,
+  run: Run,
+  { outcome, diagnostics }: Ended,
+  wake: Wake,
+  failedFor: () => number,
+): Promise<Driven | null> {
+  const again = outcome.kind === 'broken' && outcome.retry !== 'never' && parts.limits.repeatsItself;
+  // By this process's watch: how long nobody was there to try doesn't count.
+  const failed = again ? failedFor() : 0;
+  if (again && failed < planPatienceMs) {
+    const pause = planPausesMs.find((ms) => failed < 4 * ms) ?? planPausesMs.at(-1) ?? 0;
+    parts.log.warn({ run: run.id, why: outcome.reason, pause }, 'a run could not be planned yet; trying again');
+    const note = `${outcome.reason} Slipway tries again by itself for an hour.`;
+    if (run.note !== note) await parts.store.runs.note(run.id, note);
+    parts.reporter.report(run.id);
+    return { completed: false, again: pause };
+  }
+  await finish(parts, run, outcome, wake, diagnostics);
+  parts.log.info({ run: run.id, outcome: outcome.kind, mistakes: hasErrors(diagnostics) }, 'run ended without jobs');
   return null;
 }
 

@@ -1,4 +1,5 @@
-import type { Job } from './run.ts';
+import type { Job, Run } from './run.ts';
+import { isHeld } from './trust.ts';
 
 /** A button on a check run. GitHub allows 20 characters for label and identifier, 40 for the description. */
 export interface Button {
@@ -7,7 +8,12 @@ export interface Button {
   readonly description: string;
 }
 
-export type ButtonIdentifier = 'retry-failed' | 'cancel';
+const identifiers = ['retry-failed', 'cancel', 'approve'] as const;
+export type ButtonIdentifier = (typeof identifiers)[number];
+
+export function isButton(identifier: string): identifier is ButtonIdentifier {
+  return (identifiers as readonly string[]).includes(identifier);
+}
 
 /** The buttons that a job's check run shows, GitHub takes 3: to end what isn't completed, to repeat what failed. */
 export function buttonsOf(job: Job): readonly Button[] {
@@ -22,4 +28,10 @@ export function buttonsOf(job: Job): readonly Button[] {
     ];
   }
   return [];
+}
+
+/** The buttons of the check run that speaks for a whole run: a maintainer lets a stranger's commit go on. */
+export function runButtons(run: Run): readonly Button[] {
+  if (!isHeld(run) || run.cancel !== null) return [];
+  return [{ identifier: 'approve', label: 'Approve run', description: 'Runs this very commit without secrets' }];
 }

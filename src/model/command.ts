@@ -3,6 +3,8 @@ export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'deploy'; readonly environment: string }
+  /** `sha`: how the commit begins, at least 7 hex digits in small letters; null if none is named. */
+  | { readonly kind: 'ok-to-test'; readonly sha: string | null }
   /** One of our commands, written in a way that can't be carried out; `message` says how it is written. */
   | { readonly kind: 'malformed'; readonly message: string };
 
@@ -24,6 +26,11 @@ const commands = {
     help: 'Cancels the unfinished runs of this pull request. A deployment under way goes back.',
     who: 'people with write permission',
   },
+  'ok-to-test': {
+    usage: '/ok-to-test SHA',
+    help: 'Runs a commit that waits for approval: exactly this one, and without secrets. A later push waits again.',
+    who: "people with write permission, but not the pull request's author",
+  },
   help: { usage: '/help', help: 'Lists the commands.', who: 'everybody' },
 } as const satisfies Record<string, CommandHelp>;
 
@@ -37,6 +44,7 @@ export function parseCommand(body: string): Command | null {
     if (name === '/help') return { kind: 'help' };
     if (name === '/deploy') return parseDeploy(args);
     if (name === '/cancel') return parseCancel(args);
+    if (name === '/ok-to-test') return parseApproval(args);
   }
   return null;
 }
@@ -61,18 +69,27 @@ function parseCancel(args: readonly string[]): Command {
   return { kind: 'malformed', message };
 }
 
+function parseApproval(args: readonly string[]): Command {
+  const [sha, ...rest] = args;
+  if (sha === undefined) return { kind: 'ok-to-test', sha: null };
+  if (rest.length === 0 && /^[0-9a-f]{7,64}$/i.test(sha)) return { kind: 'ok-to-test', sha: sha.toLowerCase() };
+  const message = `\`/ok-to-test\` takes the SHA of the commit that you looked at, at least its first 7 digits, and nothing else: \`${commands['ok-to-test'].usage}\`.`;
+  return { kind: 'malformed', message };
+}
+
 /** The words of each line that people see and that is neither quoted nor code. */
 function* lines(body: string): Generator<readonly string[]> {
   let fence: string | null = null;
   let hidden = false;
   for (const line of body.split(/\r?\n/)) {
     if (hidden) {
-      hidden = !line.includes('-->');
+      // One may end and the next begin in this line.
+      hidden = !line.includes('-->') || line.lastIndexOf('<!--') > line.lastIndexOf('-->');
       continue;
     }
-    const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
+    const [mark, behind] = /^ {0,3}(`{3,}|~{3,})([^]*)$/.exec(line)?.slice(1) ?? [];
     if (fence !== null) {
-      if (mark?.startsWith(fence)) fence = null;
+      if (mark?.startsWith(fence) && behind?.trim() === '') fence = null;
       continue;
     }
     if (mark !== undefined) {

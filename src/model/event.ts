@@ -23,6 +23,9 @@ export interface TriggerEvent {
 /** What a run is made for. Stored with the run. */
 export type Trigger = PushTrigger | TagTrigger | PullRequestTrigger | MergeGroupTrigger | DeployTrigger;
 
+/** GitHub's own name for who isn't known any more; ours for who never was. */
+export const nobody = 'ghost';
+
 interface TriggerBase {
   /** The commit, 40 (or 64) hex digits; for an annotated tag the peeled commit. */
   readonly sha: string;
@@ -95,7 +98,7 @@ export interface RerunEvent {
   readonly repository: Repository;
   readonly sha: string;
   readonly actor: string;
-  /** external_id of the check run (a Job's id), or null for the whole suite. */
+  /** Id of the job whose check run it is, or null for the whole suite. */
   readonly externalId: string | null;
 }
 
@@ -105,6 +108,7 @@ export interface ButtonEvent {
   readonly repository: Repository;
   readonly sha: string;
   readonly actor: string;
+  /** Id of the job, or of the run, whose check run it is. */
   readonly externalId: string;
   readonly identifier: string;
 }

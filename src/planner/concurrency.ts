@@ -16,19 +16,25 @@ export function concurrencyOf(
   spec: ConcurrencySpec | null,
   contexts: Readonly<Record<string, Value>>,
   trigger: Trigger,
+  strange = comesFromFork(trigger),
 ): Concurrency | null {
   if (spec === null) return null;
   const group = fillTemplate(spec.group, contexts).replaceAll(/\s+/g, ' ').trim().toLowerCase();
   if (group === '') return null;
   if (group.length > MAX_GROUP) throw new EvaluationError(`the group is longer than ${MAX_GROUP} characters`);
-  const own = trigger.kind === 'pull_request' && comesFromFork(trigger) ? `fork #${trigger.number}: ` : '';
+  const own = trigger.kind === 'pull_request' && strange ? `fork #${trigger.number}: ` : '';
   return { group: `${own}${group}`, cancelInProgress: spec.cancelInProgress, queue: spec.queue };
 }
 
 /** As concurrencyOf, for the pipeline as a whole. */
-export function runConcurrency(spec: ConcurrencySpec | null, event: Value, trigger: Trigger): Concurrency | null {
+export function runConcurrency(
+  spec: ConcurrencySpec | null,
+  event: Value,
+  trigger: Trigger,
+  strange = comesFromFork(trigger),
+): Concurrency | null {
   try {
-    return concurrencyOf(spec, { event }, trigger);
+    return concurrencyOf(spec, { event }, trigger, strange);
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error;
     throw new EvaluationError(`concurrency of the pipeline can't be evaluated: ${error.message}.`);

@@ -22,6 +22,7 @@ export function planInstances(
   event: Value,
   tags: readonly string[],
   deployed: readonly string[],
+  strange?: boolean,
 ): readonly PlannedJob[] {
   const taken = new Set(['slipway', ...deployed.map((name) => `deploy ${name}`)]);
   const instances = specs.flatMap((spec) =>
@@ -45,7 +46,7 @@ export function planInstances(
     continueOnError: spec.continueOnError,
     timeoutMinutes: spec.timeoutMinutes,
     retries: spec.retries,
-    concurrency: within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger)),
+    concurrency: within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger, strange)),
     priority: 0,
     work:
       spec.kind === 'script' ? scriptWork(spec, contexts, deployed) : imageWork(spec.id, spec.build, contexts, tags),

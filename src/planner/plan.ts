@@ -20,6 +20,8 @@ export interface PlanOptions {
    * them out; everything else runs them again.
    */
   readonly done: ReadonlySet<string>;
+  /** The commit is a stranger's (see model/trust.ts); if it isn't said, every fork's is. */
+  readonly strange?: boolean;
 }
 
 /** `refused`: what was asked for can't be; the message says why and what to do. */
@@ -47,7 +49,12 @@ export function plan(pipeline: Pipeline, trigger: Trigger, repository: Repositor
     const jobs = planJobs(pipeline, trigger, repository, options);
     const size = jobs.reduce((sum, job) => sum + JSON.stringify(job.work).length, 0);
     if (size > MAX_CHARACTERS) return { kind: 'refused', message: tooLarge(`${size} characters`, MAX_CHARACTERS) };
-    const concurrency = runConcurrency(pipeline.concurrency, eventContext(trigger, repository), trigger);
+    const concurrency = runConcurrency(
+      pipeline.concurrency,
+      eventContext(trigger, repository),
+      trigger,
+      options.strange,
+    );
     refuseOwnGroup(concurrency, jobs);
     return { kind: 'plan', plan: { jobs, concurrency } };
   } catch (error) {
@@ -71,6 +78,7 @@ function planJobs(
     event,
     tags,
     environments.map((environment) => environment.name),
+    options.strange,
   );
   const jobs = trigger.kind === 'deploy' ? chooseForDeploy(all, environments, options.done) : all;
   const planned = withPriorities([...jobs, ...deployJobs(environments, all, jobs, event)]);

@@ -1,8 +1,9 @@
 import { html } from 'hono/html';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
-import { describeTrigger, statusOf } from './format.ts';
+import { describeTrigger } from './format.ts';
 import { type Html, pill, time, took } from './layout.ts';
+import { runStatus } from './page-parts.ts';
 import type { Links } from './signer.ts';
 
 /** The last runs. `older`: where the next page is, or null on the last. `absolute`: links for elsewhere. */
@@ -20,7 +21,7 @@ export function homeBody(
   return html`<h1>Runs</h1>
 <ol class="runs">${runs.map(
     (run) => html`<li>
-<span class="state">${pill(statusOf(run))}</span>
+<span class="state">${pill(runStatus(run))}</span>
 <span class="what"><a href="${links.run(run.id)}">${run.trigger.title || run.trigger.sha.slice(0, 10)}</a>
 <span class="note">${fullName(run.repository)} · ${describeTrigger(run.trigger)} · <code>${run.trigger.sha.slice(0, 7)}</code> · ${run.trigger.actor}</span></span>
 <span class="when">${time(run.createdAt)} ${took(run.startedAt, run.finishedAt, now)}</span>

@@ -3,7 +3,8 @@ import type { DeploymentRecord } from '#src/engine/store.ts';
 import { type Diagnostic, formatDiagnostic } from '#src/model/diagnostic.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
-import { describeTrigger, repositoryUrl } from './format.ts';
+import { isHeld } from '#src/model/trust.ts';
+import { describeTrigger, repositoryUrl, type Status, statusOf } from './format.ts';
 import { type Html, time } from './layout.ts';
 
 /** Repository, cause, commit and person of a run, linked to GitHub where it has pages for them. */
@@ -21,6 +22,27 @@ ${trigger.kind !== 'pull_request' && run.pullRequest !== null && html`<li>${link
 <li>by ${trigger.actor}</li>
 <li>${time(run.createdAt)}</li>
 </ul>`;
+}
+
+/** How a run stands; one that waits for a maintainer says so. */
+export function runStatus(run: Run): Status {
+  return isHeld(run) ? { look: 'warn', text: 'waits for approval' } : statusOf(run);
+}
+
+/** What a stranger's run may not do and why, who let it run or how to; nothing for all others. */
+export function trustNotice(run: Run): Html | null {
+  const { trust } = run;
+  if (trust === null || trust.trusted) return null;
+  return html`<section class="notice"><h2>${isHeld(run) ? 'Nothing of this commit has run' : "A stranger's commit"}</h2>
+<p>${trust.reason} It gets no secrets, pushes no images and deploys nothing.</p>
+${trust.remarks.length > 0 && html`<ul class="remarks">${trust.remarks.map((remark) => html`<li class="warning">${remark}</li>`)}</ul>`}
+${
+  isHeld(run) &&
+  html`<p>Somebody with write permission lets it run, and nothing that is pushed later, by the button <strong>Approve run</strong>
+of the check run <code>slipway</code> on GitHub, or by this comment on the pull request:</p>
+<p><code>/ok-to-test ${run.trigger.sha}</code></p>`
+}
+${trust.approvedBy !== null && html`<p>Approved by ${trust.approvedBy}.</p>`}</section>`;
 }
 
 export function diagnosticsList(diagnostics: readonly Diagnostic[]): Html | null {

@@ -2,9 +2,10 @@ import { html } from 'hono/html';
 import type { DeploymentRecord } from '#src/engine/store.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, RunView } from '#src/model/run.ts';
+import { isHeld } from '#src/model/trust.ts';
 import { reasonFor, statusOf } from './format.ts';
 import { type Html, pill, took } from './layout.ts';
-import { deploymentItem, diagnosticsList, provenance } from './page-parts.ts';
+import { deploymentItem, diagnosticsList, provenance, runStatus, trustNotice } from './page-parts.ts';
 import type { Links } from './signer.ts';
 
 /** The part of a run's page that changes while it runs. */
@@ -17,11 +18,12 @@ export function runBody(
   return html`<header class="headline">
 <p class="crumb">${fullName(run.repository)}</p>
 <h1>${run.trigger.title || run.trigger.sha.slice(0, 10)}</h1>
-<p class="state">${pill(statusOf(run))} ${took(run.startedAt, run.finishedAt, now)} ${reasonFor(run) && html`<span class="reason">${reasonFor(run)}</span>`}</p>
+<p class="state">${pill(runStatus(run))} ${took(run.startedAt, run.finishedAt, now)} ${reasonFor(run) && html`<span class="reason">${reasonFor(run)}</span>`}</p>
 ${provenance(run)}
 </header>
+${trustNotice(run)}
 ${diagnosticsList(run.diagnostics)}
-${jobs.length > 0 ? graph(jobs, links, now) : html`<section class="notice"><p>${noJobs(run.state)}</p></section>`}
+${jobs.length > 0 ? graph(jobs, links, now) : !isHeld(run) && html`<section class="notice"><p>${noJobs(run.state)}</p></section>`}
 ${
   deployments.length > 0 &&
   html`<section><h2>Deployments</h2><ul class="deployments">${deployments.map(deploymentItem)}</ul></section>`

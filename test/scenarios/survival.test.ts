@@ -280,7 +280,8 @@ it('the cancel button ends the whole run for who may, and for nobody else', asyn
   expect((await viewOf(s, id)).run.cancel).toBeNull();
   expect(await press('ada')).toContain('is being cancelled');
   expect(await s.store.audit.list(null, 5)).toMatchObject([
-    { actor: 'ada', action: 'cancel button', subject: `run ${id}` },
+    { actor: 'ada', action: 'cancel button', subject: `run ${id}`, decision: 'allowed' },
+    { actor: 'eve', action: 'cancel button', subject: `run ${id}`, decision: 'refused' },
   ]);
   const cancelled = 'cancelled: Cancelled by @ada.';
   expect(outcomes(await ended(s, id))).toEqual({ work: cancelled, next: cancelled });

@@ -79,7 +79,7 @@ export async function scenario(options: ScenarioOptions) {
   const executor = openFakeExecutor(options.script);
   executor.failure = options.executorFailure ?? null;
   const builder = new FakeImageBuilder(options.build);
-  const forge = createFakeForge(options.forge);
+  const forge = createFakeForge({ ...options.forge, roles: { ada: 'write', ...options.forge?.roles } });
   const cluster = new FakeCluster(options.cluster ?? { workloads: [], behave: () => [], sleep: async () => {} });
   const reporter = createFakeReporter();
   const engine = createEngine({
@@ -170,6 +170,7 @@ export function pullRequest(sha: string, change: Partial<PullRequestTrigger> = {
     number: 3,
     base: 'main',
     fork: false,
+    author: { login: 'ada', bot: false },
     ...change,
   };
 }

@@ -1,5 +1,6 @@
-import type { Forge, PullRequest, Reaction, Role } from '#src/engine/ports.ts';
+import type { Forge, PullRequest, Reaction } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
+import type { Role } from '#src/model/trust.ts';
 
 export interface FakeForgeScript {
   /** By login; who isn't named has the role `none`. */
@@ -10,25 +11,40 @@ export interface FakeForgeScript {
 export interface FakeForge extends Forge {
   readonly reactions: readonly { readonly commentId: number; readonly reaction: Reaction }[];
   readonly comments: readonly { readonly number: number; readonly body: string }[];
+  /** What every question throws, as long as it is set. */
+  failure: Error | null;
+  /** The role from now on. */
+  setRole(login: string, role: Role): void;
+  /** The pull request as it is from now on. */
+  setPullRequest(pull: PullRequest): void;
 }
 
 /** Answers as scripted and remembers what was said. */
 export function createFakeForge(script: FakeForgeScript = {}): FakeForge {
   const reactions: { commentId: number; reaction: Reaction }[] = [];
   const comments: { number: number; body: string }[] = [];
-  const pullRequests = script.pullRequests ?? [];
-  return {
+  const roles = new Map(Object.entries(script.roles ?? {}));
+  let pullRequests = script.pullRequests ?? [];
+  const forge: FakeForge = {
+    failure: null,
     reactions,
     comments,
+    setRole: (login, role) => void roles.set(login, role),
+    setPullRequest(pull) {
+      pullRequests = [...pullRequests.filter((it) => it.number !== pull.number), pull];
+    },
     async role(_repository, login) {
-      return script.roles?.[login] ?? 'none';
+      if (forge.failure) throw forge.failure;
+      return roles.get(login) ?? 'none';
     },
     async pullRequest(_repository, number) {
+      if (forge.failure) throw forge.failure;
       const found = pullRequests.find((it) => it.number === number);
       if (!found) throw new PlatformError(`GitHub could not be asked to show pull request #${number}: 404 Not Found.`);
       return found;
     },
     async openPullRequest(_repository, branch) {
+      if (forge.failure) throw forge.failure;
       return pullRequests.find((it) => it.branch === branch && it.state === 'open' && !it.fork) ?? null;
     },
     async react(_repository, commentId, reaction) {
@@ -38,4 +54,5 @@ export function createFakeForge(script: FakeForgeScript = {}): FakeForge {
       comments.push({ number, body });
     },
   };
+  return forge;
 }

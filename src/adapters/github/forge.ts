@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Forge, PullRequest, Role } from '#src/engine/ports.ts';
+import type { Forge, PullRequest } from '#src/engine/ports.ts';
+import { nobody } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
+import type { Role } from '#src/model/trust.ts';
 import { asPlatformError, faultOf } from './faults.ts';
 import type { Client, GitHub, Urgency } from './github.ts';
 
@@ -136,9 +138,10 @@ interface PullRequestData {
   readonly number: number;
   readonly state: string;
   readonly title: string;
-  readonly user: { readonly login: string } | null;
+  readonly user: { readonly login: string; readonly type?: string } | null;
   readonly head: { readonly sha: string; readonly ref: string; readonly repo: { readonly id: number } | null };
   readonly base: { readonly ref: string; readonly repo: { readonly id: number } };
+  readonly author_association?: string;
 }
 
 function pullRequestOf(data: PullRequestData): PullRequest {
@@ -150,6 +153,8 @@ function pullRequestOf(data: PullRequestData): PullRequest {
     branch: data.head.ref,
     base: data.base.ref,
     fork: data.head.repo === null || data.head.repo.id !== data.base.repo.id,
-    author: data.user?.login ?? 'ghost',
+    author: data.user?.login ?? nobody,
+    bot: data.user?.type === 'Bot',
+    ...(data.author_association === undefined ? {} : { association: data.author_association }),
   };
 }

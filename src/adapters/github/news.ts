@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Clock } from '#src/engine/ports.ts';
 import type { ToldStore } from '#src/engine/store.ts';
-import type { PullRequestTrigger } from '#src/model/event.ts';
+import { nobody, type PullRequestTrigger } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { pages, statusOf } from './ask.ts';
 import type { Client } from './github.ts';
 import { type Known, news, type Pointer, readSnapshot, seen, type Snapshot, unseen } from './snapshot.ts';
 import {
+  isFork,
   mergeQueue,
   pullRequestTrigger,
   repositoryAs,
@@ -150,10 +151,11 @@ async function openPulls(
   const question = { route: 'GET /repos/{owner}/{repo}/pulls', parameters, etag: known.etag };
   return collect(client, question, signal, mostPages, (data) =>
     z
-      .array(shownPull.extend({ user: z.object({ login: z.string() }).nullish() }))
+      .array(shownPull)
       .parse(data)
       .map((it) => {
-        const trigger = pullRequestTrigger(it, it.user?.login ?? 'ghost');
+        // Nobody is told who pushed: to a branch it takes write permission, but a fork's commit may be anybody's.
+        const trigger = pullRequestTrigger(it, isFork(it) ? nobody : (it.user?.login ?? nobody));
         return { name: `${it.number}`, sha: it.head.sha, trigger };
       }),
   );

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Clock, Intake } from '#src/engine/ports.ts';
 import type { RunStore, ToldStore } from '#src/engine/store.ts';
-import { runKey, type Trigger } from '#src/model/event.ts';
+import { nobody, runKey, type Trigger } from '#src/model/event.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import { ask, pages, statusOf, unlessAborted } from './ask.ts';
@@ -36,8 +36,6 @@ const dayMs = 24 * 3_600_000;
 const silentTags = 3;
 /** More new tags than these are history that was brought in, and aren't even looked at one by one. */
 const mostTags = 50;
-/** Nobody is told who pushed, only who wrote the commit: GitHub's own name for who isn't known. */
-const nobody = 'ghost';
 
 /**
  * Finds what moved in all repositories without a delivery, and gives it to the engine as the delivery would have.
@@ -138,6 +136,7 @@ async function takeIn(parts: ReconcileParts, news: News, result: Reconciled, sig
     const commit = await commitOf(news, sha, signal);
     if (!commit) continue;
     const branch = name.replace('refs/heads/', '');
+    // Nobody is told who pushed, only who wrote the commit.
     await give({ kind: 'push', branch, sha, ref: name, actor: nobody, title: commit.title, ...news.shown.pushed });
   }
   for (const trigger of await tagTriggers(parts, news, signal)) await give(trigger);

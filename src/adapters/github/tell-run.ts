@@ -255,7 +255,8 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
 
 /** Changes of this are told at once, everything else when it's due. */
 function stateOf(job: Job | null, { run, jobs }: RunView): string {
-  if (job === null) return `${run.state} ${run.outcome?.kind} ${jobs.length} ${run.note}`;
+  if (job === null)
+    return `${run.state} ${run.outcome?.kind} ${jobs.length} ${run.note} ${run.trust?.approval} ${run.cancel !== null}`;
   const note = job.note ?? (job.state === 'waiting' ? run.note : null);
   const cancelling = (job.cancel ?? run.cancel) !== null;
   return `${job.attempt} ${job.state} ${job.outcome?.kind} ${cancelling} ${note}`;

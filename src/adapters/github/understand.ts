@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Event, PullRequestTrigger, TagTrigger } from '#src/model/event.ts';
+import { type Event, nobody, type PullRequestTrigger, type TagTrigger } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 
 /** A pushed tag whose payload doesn't tell the commit behind it: `refs/tags/x` must be resolved first. */
@@ -120,6 +120,8 @@ function onPush(raw: unknown): Understood {
 export const shownPull = z.object({
   number: id,
   title: z.string(),
+  // Null of who has left GitHub.
+  user: account.nullish(),
   updated_at: z.string().nullish().catch(null),
   head: z.object({ ref: z.string(), sha, repo: z.object({ id }).nullish() }),
   base: z.object({ ref: z.string(), repo: z.object({ id }) }),
@@ -148,12 +150,17 @@ export function pullRequestTrigger(it: z.infer<typeof shownPull>, actor: string)
     ref: `refs/pull/${it.number}/head`,
     branch: it.head.ref,
     base: it.base.ref,
-    // A fork that was deleted is null: still a stranger's commit.
-    fork: it.head.repo?.id !== it.base.repo.id,
+    fork: isFork(it),
+    author: { login: it.user?.login ?? nobody, bot: it.user?.type === 'Bot' },
     actor,
     title: firstLine(it.title),
     ...timeOf(it.updated_at),
   };
+}
+
+/** A fork that was deleted is null: still a stranger's commit. */
+export function isFork({ head, base }: Pick<z.infer<typeof shownPull>, 'head' | 'base'>): boolean {
+  return head.repo?.id !== base.repo.id;
 }
 
 const mergeGroup = base.extend({
@@ -206,7 +213,12 @@ function onCheckRun(raw: unknown, appId: number): Understood {
     return { kind: 'rerun', ...common, externalId: whole ? null : externalId };
   }
   const identifier = payload.requested_action?.identifier ?? '';
-  return { kind: 'button', ...common, externalId, identifier };
+  return {
+    kind: 'button',
+    ...common,
+    externalId: externalId.startsWith(runPrefix) ? externalId.slice(runPrefix.length) : externalId,
+    identifier,
+  };
 }
 
 const checkSuite = base.extend({ check_suite: z.object({ head_sha: sha, app }) });

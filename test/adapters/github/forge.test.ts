@@ -27,6 +27,7 @@ const expected = {
   base: 'main',
   fork: false,
   author: 'ada',
+  bot: false,
 };
 
 describe('role', () => {
@@ -63,6 +64,8 @@ it.each([
   ['of a fork', { ...pull, head: { ...pull.head, repo: { id: 2 } } }, { fork: true }],
   ['of a fork that is gone', { ...pull, head: { ...pull.head, repo: null } }, { fork: true }],
   ['of an author who is gone', { ...pull, user: null }, { author: 'ghost' }],
+  ['of an App', { ...pull, user: { login: 'renovate[bot]', type: 'Bot' } }, { author: 'renovate[bot]', bot: true }],
+  ['of a newcomer', { ...pull, author_association: 'FIRST_TIMER' }, { association: 'FIRST_TIMER' }],
   ['that was merged', { ...pull, state: 'closed' }, { state: 'closed' }],
 ])('reads a pull request %s', async (_what, answer, part) => {
   nock(api).get('/repos/acme/shop/pulls/7').reply(200, answer);

@@ -82,10 +82,16 @@ it('gives everything that came without a delivery the run that its delivery woul
     branch: 'topic',
     base: 'main',
     fork: false,
+    author: { login: 'mia', bot: false },
     actor: 'mia',
     title: 'Of a branch',
     at,
   });
+  // Who pushed to a fork isn't told, and need not be the author.
+  const ofFork = { kind: 'pull_request', number: 2, fork: true, actor: 'ghost' };
+  expect(slip.triggers).toContainEqual(
+    expect.objectContaining({ ...ofFork, author: { login: 'mallory', bot: false } }),
+  );
   expect(slip.triggers).toContainEqual({
     kind: 'tag',
     tag: 'heavy',

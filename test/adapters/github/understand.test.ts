@@ -137,6 +137,21 @@ describe('pull requests', () => {
     expect(understand('pull_request', payload, appId)).toMatchObject({ trigger: { fork: true } });
   });
 
+  it.each([
+    ['a person', { login: 'eve', type: 'User' }, { login: 'eve', bot: false }],
+    ['an App', { login: 'renovate[bot]', type: 'Bot' }, { login: 'renovate[bot]', bot: true }],
+    [
+      'somebody who calls himself like one',
+      { login: 'renovate-bot', type: 'User' },
+      { login: 'renovate-bot', bot: false },
+    ],
+    ['an account without a type', { login: 'eve' }, { login: 'eve', bot: false }],
+    ['who has left', null, { login: 'ghost', bot: false }],
+  ])('opened by %s, whoever pushed last', (_what, user, author) => {
+    const payload = example('pull_request', 22, set('pull_request.user', user));
+    expect(understand('pull_request', payload, appId)).toMatchObject({ trigger: { author, actor: 'Codertocat' } });
+  });
+
   it('closed', () => {
     expect(understand('pull_request', example('pull_request', 3), appId)).toMatchObject({
       kind: 'pull_request_closed',
@@ -192,6 +207,20 @@ describe('checks', () => {
       externalId: 'job1',
       identifier: 'lgtm|26764',
     });
+  });
+
+  it('a button of the check run that speaks for a whole run', () => {
+    const whole = all(ours, set('check_run.external_id', 'run:r1'), set('requested_action.identifier', 'approve'));
+    expect(understand('check_run', example('check_run', 6, whole), appId)).toMatchObject({
+      kind: 'button',
+      externalId: 'r1',
+      identifier: 'approve',
+    });
+  });
+
+  it("ignores a button of another App's check run", () => {
+    const payload = example('check_run', 6, set('requested_action.identifier', 'approve'));
+    expect(understand('check_run', payload, appId)).toMatchObject({ kind: 'ignored' });
   });
 
   it('re-run of a suite', () => {

@@ -24,7 +24,7 @@ export interface CheckRun {
   readonly actions: readonly Button[];
 }
 
-export type Conclusion = 'success' | 'failure' | 'timed_out' | 'cancelled' | 'skipped' | 'neutral';
+export type Conclusion = 'success' | 'failure' | 'timed_out' | 'cancelled' | 'skipped' | 'neutral' | 'action_required';
 
 export interface CheckAnnotation {
   readonly path: string;

@@ -1,11 +1,15 @@
+import { runButtons } from '#src/model/button.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Run, RunView } from '#src/model/run.ts';
+import { isHeld } from '#src/model/trust.ts';
 import { type CheckRun, checkAnnotations, conclusionOf, iso } from './check-run.ts';
 import { cut, cutBytes, escapeMarkdown, fenced, maxBytes, titleOf } from './text.ts';
 
 /** Name of the check run that speaks for the pipeline file, or for a run without jobs. */
 const runCheckName = 'slipway';
+
+const maxRemarks = 20;
 
 /**
  * The check run `slipway`, where there is something to say that belongs to no job: the file has mistakes, nothing was
@@ -16,7 +20,10 @@ export function runCheckOf(
   extras: { readonly detailsUrl: string; readonly externalId: string },
 ): CheckRun | null {
   const { run, jobs } = view;
+  if (isHeld(run)) return heldCheck(run, extras);
   if (run.state === 'pending' && run.note !== null) return waitingCheck(run, run.note, extras);
+  // It was shown as waiting for an approval, which it has.
+  if (run.state === 'pending' && run.trust?.approval === 'given') return waitingCheck(run, approvedNote(run), extras);
   const ended = run.state === 'completed' && run.outcome !== null && jobs.length === 0;
   if (!ended && (jobs.length === 0 || run.diagnostics.length === 0)) return null;
   const outcome =
@@ -59,11 +66,60 @@ export function settledRunCheck(
     startedAt: iso(view.run.createdAt),
     completedAt: iso(view.run.startedAt ?? view.run.createdAt),
     title: 'The pipeline was planned',
-    summary: 'What runs is shown by the other check runs.',
+    summary: [
+      view.run.trust?.approval === 'given' ? escapeMarkdown(approvedNote(view.run)) : '',
+      'What runs is shown by the other check runs.',
+    ]
+      .join(' ')
+      .trim(),
     text: null,
     annotations: [],
     actions: [],
   };
+}
+
+/**
+ * A stranger's run that a maintainer has to approve. Completed, because GitHub shows buttons only then; and with the one
+ * conclusion that says what is to be done, and that doesn't satisfy a required check.
+ */
+function heldCheck(run: Run, extras: { readonly detailsUrl: string; readonly externalId: string }): CheckRun {
+  const { reason = '', remarks = [] } = run.trust ?? {};
+  return {
+    name: runCheckName,
+    externalId: extras.externalId,
+    detailsUrl: extras.detailsUrl,
+    status: 'completed',
+    conclusion: 'action_required',
+    startedAt: iso(run.createdAt),
+    completedAt: iso(run.createdAt),
+    title: titleOf(`Waits for approval: ${reason}`),
+    summary: cutBytes(heldSummary(run, reason, remarks), maxBytes),
+    text: null,
+    annotations: [],
+    actions: runButtons(run),
+  };
+}
+
+function heldSummary({ repository, trigger, pullRequest }: Run, reason: string, remarks: readonly string[]): string {
+  const { sha } = trigger;
+  const site = repository.cloneUrl.replace(/\.git$/, '');
+  const changes =
+    pullRequest !== null && /^https?:/.test(site) ? ` ([see it](${site}/pull/${pullRequest}/files/${sha}))` : '';
+  const list = remarks.slice(0, maxRemarks).map((remark) => `- ${marks.warning} ${escapeMarkdown(cut(remark, 1000))}`);
+  if (remarks.length > maxRemarks) list.push(`- … and ${remarks.length - maxRemarks} more`);
+  return [
+    `**Nothing of this commit has run.** ${escapeMarkdown(cut(reason, 2000))}`,
+    list.join('\n'),
+    `If you have write permission: look at the commit${changes}, and what its jobs will do. Then press **Approve run**, or comment on the pull request:`,
+    fenced(`/ok-to-test ${sha}`, maxBytes / 2, 'start'),
+    'That runs this very commit: whatever is pushed later waits again. The run gets no secrets, pushes no images and deploys nothing.',
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+function approvedNote({ trust }: Run): string {
+  return `Approved by @${trust?.approvedBy ?? ''}.`;
 }
 
 /** A run that waits before it is known what it consists of. */
