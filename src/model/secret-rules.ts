@@ -77,7 +77,9 @@ function branchOf(trigger: Trigger): string | null {
 function missing(stored: readonly SecretInfo[], named: readonly SecretInfo[], ask: SecretAsk, name: string): string {
   const here: SecretScope = { kind: 'repository', repository: fullName(ask.repository) };
   if (named.length > 0) {
-    const environments = named.flatMap(({ scope }) => (scope.kind === 'environment' ? [scope.environment] : []));
+    const environments = named
+      .flatMap(({ scope }) => (scope.kind === 'environment' ? [scope.environment] : []))
+      .toSorted();
     const where = `${environments.length === 1 ? 'the environment' : 'the environments'} ${list(environments)}`;
     const goes = ask.environment === null ? 'deploys to no environment' : `deploys to ${ask.environment}`;
     return `The secret ${name} belongs to ${where} of ${fullName(ask.repository)}, and this event (${wordsOf(ask.trigger)}) ${goes}. If all of the repository's jobs may have it, the operator sets it on the server by: ${command(here, name)}`;

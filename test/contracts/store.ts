@@ -5,6 +5,7 @@ import { recordsContract } from './store-records.ts';
 import { groupsContract } from './store-groups.ts';
 import { jobsContract } from './store-jobs.ts';
 import { queueContract } from './store-queue.ts';
+import { secretsContract } from './store-secrets.ts';
 import { toldContract } from './store-told.ts';
 import { deploy, planned, pullRequest, push, repositoryNamed, shop } from './store-fixtures.ts';
 
@@ -34,6 +35,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
     groupsContract(current);
     toldContract(current);
     recordsContract(current);
+    secretsContract(current, () => test.reopen());
 
     it('answers a ping until it is closed', async () => {
       await test.store.ping();
