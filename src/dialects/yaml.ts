@@ -5,7 +5,6 @@ import {
   isMap,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
   parseAllDocuments,
@@ -53,10 +52,8 @@ export function readYaml(file: string, text: string): YamlFile {
       'Make it smaller.',
     );
   }
-  const lines = new LineCounter();
   try {
     const documents = parseAllDocuments(text, {
-      lineCounter: lines,
       merge: true,
       prettyErrors: false,
       stringKeys: true,
@@ -65,7 +62,7 @@ export function readYaml(file: string, text: string): YamlFile {
     });
     const [document, second] = 'empty' in documents ? [] : documents;
     if (document === undefined) return unreadable(start, 'empty-file', 'The file is empty.', 'Add jobs.');
-    return read(document, second?.range[0] ?? null, file, text, lines);
+    return read(document, second?.range[0] ?? null, file, text);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (/alias count/i.test(message)) {
@@ -82,17 +79,13 @@ export function readYaml(file: string, text: string): YamlFile {
   }
 }
 
-function read(
-  document: Document.Parsed,
-  second: number | null,
-  file: string,
-  text: string,
-  lines: LineCounter,
-): YamlFile {
+function read(document: Document.Parsed, second: number | null, file: string, text: string): YamlFile {
+  const placeOf = placesIn(text);
   function span(from: number, to: number): Span {
-    const start = lines.linePos(from);
-    const end = lines.linePos(Math.max(from, to));
-    return { file, line: start.line, column: start.col, endLine: end.line, endColumn: end.col };
+    // The library places what is missing at the end beyond it.
+    const start = placeOf(Math.min(from, text.length));
+    const end = placeOf(Math.min(Math.max(from, to), text.length));
+    return { file, line: start.line, column: start.column, endLine: end.line, endColumn: end.column };
   }
   function ofNode(node: Node | null | undefined): Span {
     const [from, to] = node?.range ?? [0, 0];
@@ -145,6 +138,21 @@ function read(
       const node = resolved(document, nodeAt(document, path));
       return isScalar(node) && node.range ? (node.source ?? text.slice(node.range[0], node.range[1])) : null;
     },
+  };
+}
+
+/** Line and column of an offset. The library's own counter misses line feeds in what is no YAML. */
+function placesIn(text: string): (offset: number) => { readonly line: number; readonly column: number } {
+  const starts = [0];
+  for (let feed = text.indexOf('\n'); feed >= 0; feed = text.indexOf('\n', feed + 1)) starts.push(feed + 1);
+  return (offset) => {
+    let [low, high] = [0, starts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
   };
 }
 
