@@ -11,10 +11,18 @@ type Contexts = { readonly event: Value; readonly matrix: Readonly<Record<string
 
 const MAX_KEY = 200;
 
+/** What templates may still become in this plan: told while they are filled in, as the memory is the server's. */
+export interface Room {
+  /** Characters. */
+  left: number;
+  /** What is said when it is used up: a whole sentence. */
+  readonly message: string;
+}
+
 /**
  * One planned job for each instance of each job, in the order of the file. `tags`: under which image jobs push.
  * `deployed`: names of the environments that the event deploys to; their deploy jobs keep their keys, and jobs that name
- * one may have its secrets. Throws EvaluationError with a whole sentence.
+ * one may have its secrets. Takes from `room`. Throws EvaluationError with a whole sentence.
  */
 export function planInstances(
   specs: readonly JobSpec[],
@@ -22,6 +30,7 @@ export function planInstances(
   event: Value,
   tags: readonly string[],
   deployed: readonly string[],
+  room: Room,
   strange?: boolean,
 ): readonly PlannedJob[] {
   const taken = new Set(['slipway', ...deployed.map((name) => `deploy ${name}`)]);
@@ -49,7 +58,9 @@ export function planInstances(
     concurrency: within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger, strange)),
     priority: 0,
     work:
-      spec.kind === 'script' ? scriptWork(spec, contexts, deployed) : imageWork(spec.id, spec.build, contexts, tags),
+      spec.kind === 'script'
+        ? scriptWork(spec, contexts, deployed, room)
+        : imageWork(spec.id, spec.build, contexts, tags, room),
   }));
 }
 
@@ -81,16 +92,16 @@ function uniqueKey(wanted: string, taken: ReadonlySet<string>): string {
   }
 }
 
-function scriptWork(spec: ScriptJobSpec, contexts: Contexts, deployed: readonly string[]): ScriptWork {
-  const fill = (what: string, text: string) => within(spec.id, what, () => fillTemplate(text, contexts));
+function scriptWork(spec: ScriptJobSpec, contexts: Contexts, deployed: readonly string[], room: Room): ScriptWork {
+  const fill = (what: string, text: string) => within(spec.id, what, () => take(room, fillTemplate(text, contexts)));
   // Commands see the matrix alone: whatever comes from outside reaches them as a variable, which is never run.
   const { matrix } = contexts;
   return {
     kind: 'script',
     image: fill('image', spec.image),
     steps: spec.steps.map((step) => ({
-      name: within(spec.id, 'run', () => nameOf(step.name, matrix)),
-      script: within(spec.id, 'run', () => fillTemplate(step.script, { matrix })),
+      name: within(spec.id, 'run', () => take(room, nameOf(step.name, matrix))),
+      script: within(spec.id, 'run', () => take(room, fillTemplate(step.script, { matrix }))),
       ...(step.secrets === undefined ? {} : { secrets: step.secrets }),
     })),
     env: mapValues(spec.env, (name, value) => fill(`env.${name}`, value)),
@@ -110,8 +121,8 @@ function scriptWork(spec: ScriptJobSpec, contexts: Contexts, deployed: readonly 
   };
 }
 
-function imageWork(id: string, build: BuildSpec, contexts: Contexts, tags: readonly string[]): ImageWork {
-  const fill = (what: string, text: string) => within(id, what, () => fillTemplate(text, contexts));
+function imageWork(id: string, build: BuildSpec, contexts: Contexts, tags: readonly string[], room: Room): ImageWork {
+  const fill = (what: string, text: string) => within(id, what, () => take(room, fillTemplate(text, contexts)));
   return {
     kind: 'image',
     build: {
@@ -121,6 +132,12 @@ function imageWork(id: string, build: BuildSpec, contexts: Contexts, tags: reado
     },
     tags: build.image === null ? [] : tags,
   };
+}
+
+function take(room: Room, text: string): string {
+  room.left -= text.length;
+  if (room.left < 0) throw new EvaluationError(room.message);
+  return text;
 }
 
 /** A step's name may be cut in the middle of an expression; then it stays as it is written. */

@@ -78,6 +78,7 @@ function planJobs(
     event,
     tags,
     environments.map((environment) => environment.name),
+    { left: MAX_CHARACTERS, message: tooLarge(`more than ${MAX_CHARACTERS} characters`, MAX_CHARACTERS) },
     options.strange,
   );
   const jobs = trigger.kind === 'deploy' ? chooseForDeploy(all, environments, options.done) : all;
