@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
@@ -39,8 +39,12 @@ export async function openArchives(folder: string, limit: number): Promise<Archi
           );
         }
         const ref = refOf(jobId, attempt);
-        await rename(packed, join(folder, ref));
-        return ref;
+        const kept = join(folder, ref);
+        await rename(packed, kept);
+        // What is left of the job may have put another file in its place meanwhile.
+        if (await isSame(file, kept)) return ref;
+        await rm(kept, { recursive: true, force: true });
+        throw new UserError("The artifacts were changed after they were packed, so they aren't kept.");
       } finally {
         await file.close();
       }
@@ -54,6 +58,11 @@ export async function openArchives(folder: string, limit: number): Promise<Archi
       return (await openStored(ref)).createReadStream();
     },
   };
+}
+
+async function isSame(file: FileHandle, path: string): Promise<boolean> {
+  const [opened, there] = await Promise.all([file.stat(), lstat(path)]);
+  return opened.ino === there.ino && opened.dev === there.dev;
 }
 
 function refOf(jobId: string, attempt: number): ArchiveRef {

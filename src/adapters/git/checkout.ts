@@ -88,7 +88,7 @@ async function measure({ git, mirror, commit, limits, signal }: Checkout): Promi
   await git(args, { purpose, gitDir: mirror.dir, timeoutMs, signal, take }).catch((error: unknown) => {
     if (why === null) throw error;
   });
-  if (why !== null) throw new UserError(`Can't check out ${commit.sha} of ${mirror.name}: ${why}.`);
+  if (why !== null) throw new UserError(`Can't check out ${commit.sha} of ${mirror.name}: ${String(why)}.`);
 }
 
 async function begin(checkout: Checkout, target: string, base: Base): Promise<void> {
