@@ -1,4 +1,4 @@
-import { simplePull, type Hub } from './pulls.ts';
+import { associationOf, type Hub, simplePull } from './pulls.ts';
 import { nodeId, simpleUser } from './views.ts';
 import { isoTime } from './world.ts';
 import type { App, Body, Comment, Reaction, Repo, User, World } from './world.ts';
@@ -43,7 +43,7 @@ export function commentView(world: World, repo: Repo, comment: Comment): Body {
     user: simpleUser(world, comment.user),
     created_at: isoTime(comment.createdAt),
     updated_at: isoTime(comment.updatedAt),
-    author_association: association(world, repo, comment.user),
+    author_association: associationOf(repo, comment.user),
     performed_via_github_app: null,
     reactions: reactionCounts(world, repo, comment),
   };
@@ -86,7 +86,7 @@ function issueView(world: World, repo: Repo, number: number): Body {
     milestone: null,
     locked: false,
     draft: pull.draft,
-    author_association: association(world, repo, pull.user),
+    author_association: associationOf(repo, pull.user),
     comments: [...repo.comments.values()].filter((comment) => comment.number === number).length,
     pull_request: { url: `${world.url}/api/v3/repos/${repo.fullName}/pulls/${number}`, html_url, diff_url, patch_url },
   };
@@ -99,10 +99,4 @@ function reactionCounts(world: World, repo: Repo, comment: Comment): Body {
   ]);
   const url = `${world.url}/api/v3/repos/${repo.fullName}/issues/comments/${comment.id}/reactions`;
   return { url, total_count: comment.reactions.length, ...(Object.fromEntries(counts) as Body) };
-}
-
-function association(world: World, repo: Repo, user: User): string {
-  if (repo.owner.id === user.id) return 'OWNER';
-  const role = world.role(repo, user.login);
-  return role === 'read' || role === 'none' ? 'NONE' : 'COLLABORATOR';
 }

@@ -22,7 +22,7 @@ export interface NewPull {
   readonly base?: string;
   readonly body?: string;
   readonly draft?: boolean;
-  /** Who opens it; the owner of the head's repository unless told. */
+  /** Who opens it; the owner of the head's repository unless told. An App's login ends in `[bot]`. */
   readonly by?: string;
 }
 
@@ -66,7 +66,7 @@ export class People {
     const pull: Pull = {
       id: this.#hub.world.id(),
       number: repo.nextNumber++,
-      user: this.#hub.world.user(asked.by ?? from.owner.login),
+      user: this.#hub.world.user(asked.by ?? from.owner.login, asked.by?.endsWith('[bot]') ? 'Bot' : 'User'),
       title: asked.title,
       body: asked.body ?? '',
       head: { repo: from, ref: branch ?? '', sha: head },

@@ -110,6 +110,15 @@ export function simplePull(world: World, repo: Repo, pull: Pull): Body {
     closed_at: pull.state === 'closed' ? isoTime(pull.updatedAt) : null,
     merged_at: pull.merged && isoTime(pull.merged.at),
     merge_commit_sha: pull.merged?.sha ?? pull.testMerge?.sha ?? null,
-    author_association: world.role(repo, pull.user.login) === 'read' ? 'NONE' : 'COLLABORATOR',
+    author_association: associationOf(repo, pull.user),
   };
+}
+
+/** What GitHub calls the author. It tells nothing of what they may do: a collaborator may have any role, a contributor none. */
+export function associationOf(repo: Repo, user: User): string {
+  if (repo.owner.id === user.id) return 'OWNER';
+  const role = repo.roles.get(user.login.toLowerCase());
+  if (role !== undefined && role !== 'none') return 'COLLABORATOR';
+  const merged = [...repo.pulls.values()].some((pull) => pull.user.id === user.id && pull.merged !== null);
+  return merged ? 'CONTRIBUTOR' : 'FIRST_TIME_CONTRIBUTOR';
 }

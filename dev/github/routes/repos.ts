@@ -20,7 +20,8 @@ export const REPO_ROUTES: Routes = {
 
 function permission({ world, repo, params }: RepoCall): Answer {
   const user = world.users.get(String(params['username']).toLowerCase());
-  if (!user) throw new Refusal(404, `${String(params['username'])} is not a user`);
+  // Apps have permissions, and no role.
+  if (user?.type !== 'User') throw new Refusal(404, `${String(params['username'])} is not a user`);
   const role = world.role(repo, user.login);
   return ok({ permission: OLDER_ROLE[role], role_name: role, user: { ...userView(world, user), role_name: role } });
 }

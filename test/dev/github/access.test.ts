@@ -107,6 +107,8 @@ it('tells the real role besides the mapped permission', async () => {
   expect((await ask('mia')).data).toMatchObject({ permission: 'write', role_name: 'maintain' });
   expect((await ask('nobody')).data).toMatchObject({ permission: 'none' });
   await expect(ask('unheard-of')).rejects.toMatchObject({ status: 404 });
+  // An App is no user, and has no role.
+  await expect(ask(town.app.bot.login)).rejects.toMatchObject({ status: 404 });
 });
 
 it('notes an operation that it does not know', async () => {

@@ -124,6 +124,23 @@ describe('a pull request', () => {
     expect(data.pull_requests).toEqual([]);
   });
 
+  it('tells who opened it, and what GitHub calls them, which says nothing of their rights', async () => {
+    const { people } = town.github;
+    await open();
+    people.setRole('acme/shop', 'mia', 'read');
+    const asked = await people.openPullRequest('acme/shop', { title: 'Same', head: 'topic', by: 'renovate[bot]' });
+    const ask = async (pull_number: number) => (await town.octokit().rest.pulls.get({ ...SHOP, pull_number })).data;
+    expect((await ask(1)).author_association).toBe('OWNER');
+    expect(await ask(asked.number)).toMatchObject({
+      user: { login: 'renovate[bot]', type: 'Bot' },
+      author_association: 'FIRST_TIME_CONTRIBUTOR',
+    });
+    const reader = await people.openPullRequest('acme/shop', { title: 'Same', head: 'topic', by: 'mia' });
+    expect((await ask(reader.number)).author_association).toBe('COLLABORATOR');
+    await people.mergePullRequest('acme/shop', asked.number);
+    expect((await ask(asked.number)).author_association).toBe('CONTRIBUTOR');
+  });
+
   it('goes through the merge queue with a commit of its own', async () => {
     await open();
     const { sha, ref } = await town.github.people.addToMergeQueue('acme/shop', 1);
