@@ -120,6 +120,8 @@ export interface JobFacts {
   /** Before each name of an image, as `slipway.local/j3f9c...` (64 random bits or more: it is a secret to other jobs). */
   readonly imagePrefix: string;
   readonly limits: { readonly memory: number; readonly cpus: number | null; readonly pids: number };
+  /** What a container may have at most: the job's own set, without CAP_. */
+  readonly capabilities: readonly string[];
   /** The engine's name of the job's network, which the client sees as `bridge`; null: none, nothing gets one. */
   readonly network: string | null;
   /** For networks that the job makes, as com.docker.network.bridge.*; `{nonce}` in a value becomes 8 hex digits. */

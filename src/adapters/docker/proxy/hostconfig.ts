@@ -1,4 +1,3 @@
-import { CAPABILITIES } from '#src/adapters/docker/container.ts';
 import type { JobFacts } from './contract.ts';
 import type { Context } from './context.ts';
 import { bindsOf, mountsOf, tmpfs } from './mounts.ts';
@@ -36,7 +35,7 @@ export function hostConfig(value: unknown, mounts: readonly unknown[], context: 
   return {
     ...passed,
     ...limitsOf(given, job, true),
-    ...capabilities(given),
+    ...capabilities(given, job.capabilities),
     Privileged: false,
     SecurityOpt: ['no-new-privileges'],
     Ulimits: given['Ulimits'] ?? [{ Name: 'core', Soft: 0, Hard: 0 }],
@@ -171,20 +170,21 @@ const capabilityNames: Check = (value, where) =>
   });
 
 /** The job's own set, less what the client drops. */
-function capabilities(given: Readonly<Record<string, unknown>>): {
+function capabilities(
+  given: Readonly<Record<string, unknown>>,
+  most: readonly string[],
+): {
   readonly CapDrop: string[];
   readonly CapAdd: string[];
 } {
   const add = (given['CapAdd'] ?? []) as string[];
   const drop = (given['CapDrop'] ?? []) as string[];
-  const odd = add.find((name) => !CAPABILITIES.includes(name));
+  const odd = add.find((name) => !most.includes(name));
   if (odd !== undefined) {
-    refuse(
-      `the capability ${quoted(odd)} reaches beyond a container. A job's containers have ${CAPABILITIES.join(', ')}.`,
-    );
+    refuse(`the capability ${quoted(odd)} reaches beyond a container. A job's containers have ${most.join(', ')}.`);
   }
-  const left = drop.includes('ALL') ? [] : CAPABILITIES.filter((name) => !drop.includes(name));
-  return { CapDrop: ['ALL'], CapAdd: CAPABILITIES.filter((name) => left.includes(name) || add.includes(name)) };
+  const left = drop.includes('ALL') ? [] : most.filter((name) => !drop.includes(name));
+  return { CapDrop: ['ALL'], CapAdd: most.filter((name) => left.includes(name) || add.includes(name)) };
 }
 
 const logConfig: Check = (value, where) => {
