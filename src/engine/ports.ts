@@ -173,6 +173,8 @@ export interface BuildRequest {
   readonly timeoutMs: number;
   /** False for a stranger's commit: the operator's credentials pull nothing for it. */
   readonly trusted: boolean;
+  /** `none`: instructions have no network. Base images are pulled all the same. */
+  readonly network?: 'none';
   /** Values by the id under which `RUN --mount=type=secret,id=...` finds them; they are in `secrets` too. */
   readonly given: Readonly<Record<string, string>>;
 }

@@ -45,6 +45,7 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
         timeoutMs: job.plan.timeoutMinutes * 60_000,
         trusted: !isStrange(run),
         given: byId,
+        ...(isStrange(run) && parts.policy.strangers(repository).network === 'none' ? { network: 'none' } : {}),
       },
       tree,
       track.listener,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
@@ -138,7 +139,11 @@ async function build(
   const progress = new BuildProgress((bytes) => log.write(bytes));
   try {
     const decode = await loadTraceDecoder();
-    await using session = await openSession(docker, request.trusted ? credentialsOf : () => null, signal);
+    await using session = await openSession(docker, {
+      credentialsOf: request.trusted ? credentialsOf : () => null,
+      secrets: request.given,
+      signal,
+    });
     const answer = await dial<Readable>(docker, {
       method: 'POST',
       path: '/build?',
@@ -173,14 +178,14 @@ async function build(
 }
 
 function buildOptions(
-  { build, labels, repository, tags }: BuildRequest,
+  { build, labels, repository, tags, trusted, network }: BuildRequest,
   dockerfile: string,
   name: string,
   session: string,
 ): Record<string, unknown> {
   // Cache mounts (`RUN --mount=type=cache`) outlive a build. Those of repositories are apart, and so are
-  // those of builds that push nothing: they may be a stranger's.
-  const cache = `${repository}/${tags.length > 0 ? 'pushed' : 'built'}`;
+  // those of strangers and of builds that push nothing.
+  const cache = `${repository}/${trusted ? (tags.length > 0 ? 'pushed' : 'built') : 'strange'}`;
   return {
     version: '2',
     session,
@@ -189,10 +194,22 @@ function buildOptions(
     dockerfile,
     rm: true,
     forcerm: true,
+    ...(trusted && build.secrets === undefined ? {} : { extrahosts: [`${layersOf(repository, trusted)}:127.0.0.1`] }),
+    ...(network === 'none' ? { networkmode: 'none' } : {}),
     ...(build.target === null ? {} : { target: build.target }),
     buildargs: JSON.stringify({ ...build.args, BUILDKIT_CACHE_MOUNT_NS: cache }),
     labels: JSON.stringify(labels),
   };
+}
+
+/**
+ * The engine keeps one cache of layers, in which an instruction with other secrets, or without them, is the same. A host
+ * name in /etc/hosts makes it another one, so that a stranger's layers, and those that another repository made with its
+ * secrets, are never taken for these.
+ */
+function layersOf(repository: string, trusted: boolean): string {
+  const hash = createHash('sha256').update(`${repository.toLowerCase()} ${trusted ? 'trusted' : 'strange'}`);
+  return `slipway-${hash.digest('hex').slice(0, 16)}`;
 }
 
 async function removeTag(docker: Docker, name: string): Promise<void> {

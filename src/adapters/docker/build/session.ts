@@ -10,21 +10,31 @@ export interface BuildSession extends AsyncDisposable {
 }
 
 const credentialsMethod = '/moby.filesync.v1.Auth/Credentials';
+const secretMethod = '/moby.buildkit.secrets.v1.Secrets/GetSecret';
 const healthMethod = '/grpc.health.v1.Health/Check';
 
+export interface SessionOptions {
+  readonly credentialsOf: CredentialsOf;
+  /** Values by the id under which an instruction mounts them; of any other id there is none. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
 /**
- * A connection on which BuildKit asks us while it builds: for the credentials of the registry that it
- * talks to, host by host, and for nothing else. (Docker's client library would give one credential to every host.)
+ * A connection on which BuildKit asks us while it builds: for the credentials of the registry that it talks to, host by
+ * host, for the secrets that an instruction mounts, and for nothing else. (Docker's client library would give one credential
+ * to every host, and no secrets.)
  */
 export async function openSession(
   docker: Docker,
-  credentialsOf: CredentialsOf,
-  signal: AbortSignal,
+  { credentialsOf, secrets, signal }: SessionOptions,
 ): Promise<BuildSession> {
   const [grpc, { default: protobuf }] = await Promise.all([import('@grpc/grpc-js'), import('protobufjs')]);
   const root = protobuf.Root.fromJSON({ nested: messages });
   const request = root.lookupType('CredentialsRequest');
   const response = root.lookupType('CredentialsResponse');
+  const secretRequest = root.lookupType('GetSecretRequest');
+  const secretResponse = root.lookupType('GetSecretResponse');
   const id = randomUUID();
   const socket = await dial<Duplex>(docker, {
     method: 'POST',
@@ -35,7 +45,9 @@ export async function openSession(
       Upgrade: 'h2c',
       'X-Docker-Expose-Session-Uuid': id,
       'X-Docker-Expose-Session-Name': 'slipway',
-      'X-Docker-Expose-Session-Grpc-Method': credentialsMethod,
+      // Of what isn't named here the engine says to the build that there is none.
+      'X-Docker-Expose-Session-Grpc-Method':
+        Object.keys(secrets).length === 0 ? [credentialsMethod] : [credentialsMethod, secretMethod],
     },
     statusCodes: { 200: true },
   });
@@ -54,6 +66,15 @@ export async function openSession(
         responseSerialize: (value: object) => Buffer.from(response.encode(value).finish()),
         responseDeserialize: (bytes: Buffer) => response.decode(bytes),
       },
+      secret: {
+        path: secretMethod,
+        requestStream: false,
+        responseStream: false,
+        requestDeserialize: (bytes: Buffer) => (secretRequest.decode(bytes) as unknown as { ID: string }).ID,
+        requestSerialize: (id: string) => Buffer.from(secretRequest.encode({ ID: id }).finish()),
+        responseSerialize: (value: object) => Buffer.from(secretResponse.encode(value).finish()),
+        responseDeserialize: (bytes: Buffer) => secretResponse.decode(bytes),
+      },
       // BuildKit asks every second whether the session is well, and ends it if nobody answers.
       health: {
         path: healthMethod,
@@ -69,6 +90,11 @@ export async function openSession(
       credentials(call: ServerUnaryCall<string, object>, answer: sendUnaryData<object>) {
         const found = credentialsOf(call.request === 'registry-1.docker.io' ? 'docker.io' : call.request);
         answer(null, found ? { Username: found.username, Secret: found.password } : {});
+      },
+      secret(call: ServerUnaryCall<string, object>, answer: sendUnaryData<object>) {
+        const value = Object.hasOwn(secrets, call.request) ? secrets[call.request] : undefined;
+        if (value !== undefined) return answer(null, { data: Buffer.from(value) });
+        answer({ code: grpc.status.NOT_FOUND, details: `secret ${call.request} not found` });
       },
       health(_call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) {
         answer(null, healthy);
@@ -93,5 +119,10 @@ const healthy = Buffer.from([0x08, 0x01]);
 // moby.filesync.v1 (https://github.com/moby/buildkit/blob/master/session/auth/auth.proto)
 const messages = {
   CredentialsRequest: { fields: { Host: { type: 'string', id: 1 } } },
+  // moby.buildkit.secrets.v1 (https://github.com/moby/buildkit/blob/master/session/secrets/secrets.proto)
+  GetSecretRequest: {
+    fields: { ID: { type: 'string', id: 1 }, annotations: { keyType: 'string', type: 'string', id: 2 } },
+  },
+  GetSecretResponse: { fields: { data: { type: 'bytes', id: 1 } } },
   CredentialsResponse: { fields: { Username: { type: 'string', id: 1 }, Secret: { type: 'string', id: 2 } } },
 };

@@ -7,7 +7,7 @@ export interface EngineRequest {
   readonly method: 'POST';
   readonly path: string;
   readonly options?: Record<string, unknown>;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly file?: Readable;
   /** Goes into a header; an empty object says that there are no credentials. */
   readonly authconfig?: object;
