@@ -52,10 +52,11 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
   const parts = openDockerParts({
     dockerHost: 'unix:///var/run/docker.sock',
     home,
-    limits: {},
+    limits: { disk: 20 * 1024 ** 3 },
     warm: options.warm,
     credentials: () => null,
     guard: { deny: [], image: null },
+    reserve: 1024 ** 3,
     logger: silent,
     clock,
   });

@@ -61,6 +61,7 @@ async function runIn(home: string, options: RunOptions, settings: Settings, secr
     credentials: () => null,
     // What one runs oneself is no stranger's, and the machine's firewall is left alone.
     guard: null,
+    reserve: null,
     logger,
     clock,
   });

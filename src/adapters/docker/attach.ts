@@ -7,6 +7,7 @@ import { type Course, finish, follow, type JobContext, reportsOf, without } from
 import { explain, isMissing } from './errors.ts';
 import { type Exit, patiently, within } from './exit.ts';
 import { reopenFolder } from './folder.ts';
+import { type JobEngine, openJobEngine } from './job-engine.ts';
 import { removeLeft } from './left.ts';
 import { followFile } from './log.ts';
 import { createMarkParser } from './markers.ts';
@@ -35,12 +36,15 @@ export async function attachJob(
   site.inUse.add(name);
   let place: Place | null = null;
   let begun = false;
+  let engine: JobEngine | null = null;
   try {
     const state = await readState(path);
     if (state) {
       place = await stop.unlessLeft(reopen(site, path, name, state, ends.leave));
       begun = await stop.unlessLeft(hasBegun(place, state.nonce));
     }
+    // What the job asks its engine from now on is answered here; what it asked before was cut off.
+    if (state && place && begun) engine = await openJobEngine(context, request, place, state.nonce);
     if (state && place && begun) return await goOn(context, request, place, state, listener, stop);
     await close(site, name, place, false);
     return null;
@@ -50,8 +54,14 @@ export async function attachJob(
     if (stop.outcome) return without(stop.outcome);
     throw error;
   } finally {
-    if (stop.left && place) await leavePlace(place);
-    else if (begun) site.background.run('cleaning up after a job', () => close(site, name, place, !stop.isUnwanted));
+    const closed = engine?.close();
+    if (stop.left && place) await Promise.all([closed, leavePlace(place)]);
+    else if (begun) {
+      site.background.run('cleaning up after a job', async () => {
+        await closed;
+        await close(site, name, place, !stop.isUnwanted);
+      });
+    }
   }
 }
 
@@ -133,6 +143,12 @@ async function goOn(
   const output = createOutput({ nonce, secrets, steps, listener, clock: context.clock });
   const course: Course = { context, request, place, output, stop };
   const follower = follow(course);
+  using _ = context.site.disk.watch({
+    name: jobFolder(request.jobId, request.attempt),
+    folder: () => place.folder.path,
+    container: () => place.container.id,
+    end: (outcome) => stop.end(outcome),
+  });
   try {
     await stop.unlessLeft(follower.drain());
     const end = await readEnd(place.folder.path);

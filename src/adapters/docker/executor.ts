@@ -20,6 +20,8 @@ import { runJob } from './job.ts';
 import type { Logger, Site } from './place.ts';
 import { createBackground } from './background.ts';
 import { createPool } from './pool.ts';
+import { createDiskWatch } from './disk.ts';
+import { isSeen, measureJobs } from './disk-use.ts';
 import { createGuard, type GuardSettings } from './guard.ts';
 import { jobsNetwork } from './network.ts';
 import { sweep } from './sweep.ts';
@@ -53,6 +55,8 @@ export interface DockerExecutorOptions {
   readonly uses?: ImageUses;
   /** Keeps jobs from the host's network by its firewall. Null, the default: nothing does, and strangers' jobs have no network. */
   readonly guard?: GuardSettings | null;
+  /** Bytes of the disk that jobs may not use up; null, the default: no such limit. */
+  readonly reserve?: number | null;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -128,6 +132,17 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
   const guard = options.guard ? createGuard({ ...options.guard, ...own }) : null;
   // Told at start, not with the first job.
   void guard?.known();
+  const limits = { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, files: null, disk: null, ...options.limits };
+  const layers = await dockerRoot(docker);
+  const seesLayers = layers !== null && (await isSeen(layers));
+  const disk = createDiskWatch({
+    limit: limits.disk,
+    reserve: options.reserve ?? null,
+    disks: seesLayers ? [jobs, layers] : [jobs],
+    blind: !seesLayers,
+    measure: (watched, countFiles) => measureJobs(docker, id, watched, countFiles),
+    logger,
+  });
   const site: Site = {
     docker,
     patient: options.docker,
@@ -140,9 +155,10 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
       join(home, 'mounts'),
       options.workspace !== 'copy' && !hostPaths.inContainer,
     ),
-    limits: { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, files: null, disk: null, ...options.limits },
+    limits,
     network,
     guard,
+    disk,
     logger,
     inUse: new Set(),
     background: createBackground(logger),
@@ -156,6 +172,12 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
     logLimit: options.logLimit ?? 64 * 1024 * 1024,
     clock,
   };
+}
+
+/** Folder in which the engine keeps images and containers, on its host. */
+async function dockerRoot(docker: Docker): Promise<string | null> {
+  const { DockerRootDir } = (await docker.info()) as { readonly DockerRootDir?: string };
+  return DockerRootDir ?? null;
 }
 
 /** The engine's id. PlatformError if it doesn't answer, or no job could run on it. */

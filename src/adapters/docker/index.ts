@@ -20,6 +20,8 @@ export interface DockerSettings {
   readonly credentials: CredentialsOf;
   /** Keeps jobs from the host's network by its firewall; null: nothing does. */
   readonly guard: GuardSettings | null;
+  /** Bytes of the disk that jobs may not use up; null: no such limit. */
+  readonly reserve: number | null;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -31,7 +33,7 @@ export function openDockerParts(settings: DockerSettings): {
   /** The images that were pulled for jobs, and what builds left. */
   readonly images: Cache;
 } {
-  const { dockerHost, home, limits, warm, credentials, guard, logger, clock } = settings;
+  const { dockerHost, home, limits, warm, credentials, guard, reserve, logger, clock } = settings;
   const docker = connectDocker(dockerHost);
   const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: () => clock.now() });
   const uses = {
@@ -46,6 +48,7 @@ export function openDockerParts(settings: DockerSettings): {
     credentialsOf: credentials,
     uses,
     guard,
+    reserve,
     logger,
     clock,
   });
