@@ -162,6 +162,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
       disk: settings.SLIPWAY_JOB_DISK,
     },
     guard: { deny: settings.SLIPWAY_JOB_DENY, image: settings.SLIPWAY_GUARD_IMAGE },
+    reserve: settings.SLIPWAY_RESERVE,
     warm: settings.SLIPWAY_WARM,
     credentials: (registry) => operator.registries.get(registry) ?? null,
     logger: logger.child({ part: 'docker' }),

@@ -10,6 +10,7 @@ import { BegunElsewhere } from '#src/engine/errors.ts';
 import type { HostPaths } from './host.ts';
 import type { Background } from './background.ts';
 import type { Image } from './images.ts';
+import type { DiskWatch } from './disk.ts';
 import type { Guard } from './guard.ts';
 import { JOBS_NETWORK, type JobsNetwork, lacksNetwork } from './network.ts';
 import { networkMode, type Reach } from './reach.ts';
@@ -41,6 +42,7 @@ export interface Site {
   readonly network: JobsNetwork;
   /** Null: nothing keeps jobs from the host's network. */
   readonly guard: Guard | null;
+  readonly disk: DiskWatch;
   readonly logger: Logger;
   /** Names of the folders, containers and networks that this process uses: no sweep touches them. */
   readonly inUse: Set<string>;
