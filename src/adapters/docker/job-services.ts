@@ -25,7 +25,7 @@ export interface Services {
   close(): Promise<void>;
 }
 
-/** Starts a job's services, all at once. Without services nothing is made. */
+/** Starts a job's services, all at once. A network is made for them, and for what the job starts with Docker. */
 export function openServices(
   site: Site,
   request: JobRequest,
@@ -34,7 +34,8 @@ export function openServices(
   output: JobOutput,
   signal: AbortSignal,
 ): Services {
-  if (request.services.length === 0) {
+  const bringsOthers = request.docker !== null && reach.network === 'private';
+  if (request.services.length === 0 && !bringsOthers) {
     return { network: Promise.resolve(null), ready: Promise.resolve(), close: async () => {} };
   }
   const labels = labelsOf(request);

@@ -5,10 +5,13 @@ import { uptime } from 'node:os';
 import type { Ends, JobListener, JobRequest, JobResult, Tree } from '#src/engine/ports.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { WORKSPACE } from '#src/model/workspace.ts';
+import { giveInputs } from './check-inputs.ts';
 import { type Course, finish, follow, type JobContext, without } from './course.ts';
 import { ensureImage, type Image } from './images.ts';
+import { DOCKER_HOST, type JobEngine, openJobEngine } from './job-engine.ts';
 import { openServices, type Services } from './job-services.ts';
 import { labelsOf } from './labels.ts';
+import { removeMade } from './left.ts';
 import { createOutput, type JobOutput } from './output.ts';
 import { isPlain, type Reach, reachOf } from './reach.ts';
 import { adopt, closePlace, jobFolder, leavePlace, openPlace, type Place, publish, type Site } from './place.ts';
@@ -30,7 +33,15 @@ export async function runJob(
   const { secrets, steps } = request;
   const output = createOutput({ nonce, secrets, steps, listener, clock: context.clock });
   try {
-    return await attempt(context, request, tree, { output, nonce, stop, listener, begun: false, published: null });
+    return await attempt(context, request, tree, {
+      output,
+      nonce,
+      stop,
+      listener,
+      begun: false,
+      published: null,
+      engine: null,
+    });
   } catch (error) {
     if (stop.left) throw stop.left.reason;
     if (stop.outcome) return without(stop.outcome);
@@ -51,6 +62,8 @@ interface Attempt {
   begun: boolean;
   /** The place once its folder had the job's name. */
   published: Place | null;
+  /** The job's own Docker engine, if it has one. */
+  engine: JobEngine | null;
 }
 
 async function attempt(
@@ -64,7 +77,7 @@ async function attempt(
   const go = goMessage({
     ...request,
     nonce: own.nonce,
-    env: { ...SURROUNDINGS, ...request.env },
+    env: { ...SURROUNDINGS, ...(request.docker ? { DOCKER_HOST } : {}), ...request.env },
     inputs: request.inputs.length,
   });
   const pull = {
@@ -80,17 +93,29 @@ async function attempt(
   const services = openServices(site, request, reach, (name) => ensureImage(name, pull), output, stop.signal);
   const opening = services.network.then((network) => takePlace(context, request, image, reach, network));
   let left = false;
+  let taken: Place | null = null;
+  opening.then(
+    (place) => (taken = place),
+    () => {},
+  );
+  const here = () => own.published ?? taken;
+  using _ = site.disk.watch({
+    name: jobFolder(request.jobId, request.attempt),
+    folder: () => here()?.folder.path ?? null,
+    container: () => here()?.container.id ?? null,
+    end: (outcome) => stop.end(outcome),
+  });
   try {
     const [place, { path }] = await stop.race(Promise.all([opening, tree, services.ready]));
     try {
       return await runIn(context, request, place, path, go, own);
     } catch (error) {
       left = own.begun && stop.left !== null;
-      if (left) await leavePlace(place);
+      if (left) await Promise.all([own.engine?.close(), leavePlace(place)]);
       throw error;
     }
   } finally {
-    if (!left) cleanUp(context, opening, services, image, own);
+    if (!left) cleanUp(context, request, opening, services, image, own);
   }
 }
 
@@ -120,6 +145,7 @@ async function takePlace(
 
 function cleanUp(
   { site, pool }: JobContext,
+  request: JobRequest,
   opening: Promise<Place>,
   services: Services,
   image: Image,
@@ -128,7 +154,10 @@ function cleanUp(
   site.background.run('cleaning up after a job', async () => {
     try {
       const place = await opening.catch(() => null);
+      const closed = own.engine?.close();
       if (place) await closePlace(site, own.published ?? place, own.begun && !own.stop.isUnwanted);
+      await closed;
+      if (request.docker) await removeMade(site, jobFolder(request.jobId, request.attempt));
     } finally {
       await services.close();
     }
@@ -154,7 +183,7 @@ async function runIn(
       Promise.all([
         Promise.race([filling, place.exited.then(() => {})]),
         folder.write('script', jobScript({ ...request, nonce })),
-        ...request.inputs.map(async (ref, i) => folder.copy(await context.archives.path(ref), `input-${i}.tar`)),
+        giveInputs(context.archives, folder, request.inputs),
       ]),
     );
     await writeState(folder.path, {
@@ -166,6 +195,7 @@ async function runIn(
       image: place.image,
     });
     own.published = await publish(context.site, place, jobFolder(request.jobId, request.attempt));
+    own.engine = await openJobEngine(context, request, own.published, nonce);
     own.begun = true;
     await folder.go(go);
     return await finish({ ...course, place: own.published }, follower);

@@ -66,6 +66,8 @@ export interface GoRequest {
   readonly given: readonly GivenSecret[];
   readonly artifacts: readonly string[];
   readonly reports: readonly string[];
+  /** Of a job with an engine of its own. */
+  readonly docker?: object | null;
   /** Number of archives `input-0.tar`, `input-1.tar` ... in the control folder. */
   readonly inputs: number;
 }
@@ -84,6 +86,7 @@ export function goMessage(request: GoRequest): string {
     "trap ':' TERM HUP INT",
     `cd ${WORKSPACE}`,
     ...unpackInputs(request),
+    ...(request.docker ? [LINK_SOCKET] : []),
     '(',
     ...exports(request.env),
     ...handOver(request.given),
@@ -102,6 +105,9 @@ export function goMessage(request: GoRequest): string {
   ];
   return `${lines.join('\n')}\n`;
 }
+
+/** For clients that don't look at DOCKER_HOST. Where the user may not make it, they need that. */
+const LINK_SOCKET = `[ -e /var/run/docker.sock ] || [ -L /var/run/docker.sock ] || ln -s ${CONTROL}/docker.sock /var/run/docker.sock 2>/dev/null || :`;
 
 /** Asks whether the container sees this entry of the workspace; answered by the mark `sees 1` or `sees 0`. */
 export function visibilityQuestion(nonce: string, entry: string): string {

@@ -41,8 +41,7 @@ export async function engineOf(docker: Docker): Promise<Engine> {
       method,
       path,
       headers: { host: 'docker', ...(headers as Record<string, string | string[]>) },
-      agent: false,
-      // The standard input of a container ends before its output does.
+      // Without an agent: the connection is used once. A container's standard input ends before its output does.
       createConnection: () => connect({ ...where, allowHalfOpen: hijack }),
     });
   }

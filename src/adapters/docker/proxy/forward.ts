@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { EngineRequest } from './contract.ts';
 import { ANSWER_LIMIT, type Engine, parse, readWhole, unreachable } from './engine.ts';
@@ -9,8 +10,8 @@ import { eachRecord, joinSockets } from './streams.ts';
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** The connection, if the client asks to go on in another protocol; what it said after the request is in it. */
-  readonly upgrade: Socket | null;
+  /** What follows the request, body and all, if the client asks to go on in another protocol. */
+  readonly upgrade: Duplex | null;
   /** Aborted when nobody waits for the answer any more. */
   readonly gone: AbortSignal;
 }
@@ -72,7 +73,7 @@ export async function forward(
   const abort = () => call.destroy(new Error('the client went away'));
   // A body that breaks off has no end that could be waited for.
   if (order.answer !== 'json' || order.body === 'stream') gone.addEventListener('abort', abort, { once: true });
-  const answered = firstAnswer(call);
+  const answered: Promise<Answer> = firstAnswer(call);
   // It is awaited below, after the body is on its way.
   answered.catch(() => {});
   if (order.body === 'stream') request.pipe(call);
@@ -105,11 +106,11 @@ function framing(order: EngineRequest, json: string | null): Record<string, stri
 interface Answer {
   readonly answer: IncomingMessage;
   /** If the engine changed the protocol. */
-  readonly socket: Socket | null;
+  readonly socket: Duplex | null;
 }
 
 function firstAnswer(call: ClientRequest): Promise<Answer> {
-  return new Promise((resolve, reject) => {
+  return new Promise<Answer>((resolve, reject) => {
     call.on('error', reject);
     call.once('response', (answer) => resolve({ answer, socket: null }));
     call.once('upgrade', (answer, socket, head) => {
@@ -122,13 +123,13 @@ function firstAnswer(call: ClientRequest): Promise<Answer> {
 async function switchProtocols(
   { upgrade, response }: Exchange,
   answer: IncomingMessage,
-  engine: Socket,
+  engine: Duplex,
 ): Promise<void> {
   if (upgrade === null || upgrade.destroyed) {
     engine.destroy();
     return;
   }
-  response.detachSocket(upgrade);
+  response.detachSocket(upgrade as Socket);
   const protocol = answer.headers.upgrade === 'h2c' ? 'h2c' : 'tcp';
   const type = answer.headers['content-type'];
   const lines = ['HTTP/1.1 101 UPGRADED', 'Connection: Upgrade', `Upgrade: ${protocol}`];

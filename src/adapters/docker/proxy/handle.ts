@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Binds } from './binds.ts';
 import {
   BODY_LIMIT,
@@ -15,7 +14,6 @@ import { connectSelf, type RealNames } from './effects.ts';
 import { type Engine, readWhole, TooLong } from './engine.ts';
 import { type Changes, type Exchange, forward, sendJson } from './forward.ts';
 import type { Owned } from './owned.ts';
-import { takeBytes } from './streams.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import { PlatformError } from '#src/model/outcome.ts';
 
@@ -98,7 +96,7 @@ export function createHandler(parts: HandlerParts): Handler {
       event: (json) => rules.event(json, facts),
       errorMessage: (message) => rules.errorMessage(message, facts),
     };
-    const headers = headersOf(order, exchange.request.headers);
+    const headers = headersOf(order, exchange.request.headersDistinct);
     const go = (more: Partial<Changes> = {}) => forward(engine, order, headers, exchange, { ...changes, ...more });
     switch (effect?.do) {
       case undefined:
@@ -149,17 +147,17 @@ export function createHandler(parts: HandlerParts): Handler {
     }
   }
 
-  function headersOf(order: EngineRequest, sent: IncomingHttpHeaders): Record<string, string | readonly string[]> {
+  function headersOf(order: EngineRequest, sent: NodeJS.Dict<string[]>): Record<string, string | readonly string[]> {
     const headers: Record<string, string | readonly string[]> = {};
     for (const name of order.headers) {
-      const value = sent[name];
-      if (value !== undefined) headers[name] = value;
+      const values = sent[name];
+      // Some are given several times: each service that a session offers.
+      if (values !== undefined) headers[name] = values.length === 1 ? (values[0] ?? '') : values;
     }
     if (order.headers.includes('x-registry-auth')) {
       const { effect } = order;
       const image = effect?.do === 'push' ? effect.repo : effect?.do === 'pulled' ? effect.reference : null;
-      const auth =
-        image === null ? null : registryAuth(sent['x-registry-auth'] as string | undefined, image, parts.lent);
+      const auth = image === null ? null : registryAuth(sent['x-registry-auth']?.[0], image, parts.lent);
       if (auth !== null) headers['x-registry-auth'] = auth;
       // An engine of long ago takes a push without one for a mistake.
       else if (effect?.do === 'push') headers['x-registry-auth'] = Buffer.from('{}').toString('base64url');
@@ -195,33 +193,18 @@ class BadBody extends Error {
   }
 }
 
-/** The whole body as text. After an upgrade the parser has left it in the connection. */
-async function bodyOf({ request, upgrade, gone }: Exchange): Promise<string> {
+/** The whole body as text. */
+async function bodyOf({ request }: Exchange): Promise<string> {
   const late = AbortSignal.timeout(BODY_DEADLINE);
+  const end = () => request.destroy();
+  late.addEventListener('abort', end, { once: true });
   try {
-    if (upgrade) {
-      const length = lengthOf(request.headers);
-      return (await takeBytes(upgrade, length, AbortSignal.any([gone, late]))).toString('utf8');
-    }
-    const end = () => request.destroy();
-    late.addEventListener('abort', end, { once: true });
-    try {
-      return (await readWhole(request, BODY_LIMIT)).toString('utf8');
-    } finally {
-      late.removeEventListener('abort', end);
-    }
+    return (await readWhole(request, BODY_LIMIT)).toString('utf8');
   } catch (error) {
     if (error instanceof TooLong) throw new BadBody(413, `The body of a request can have ${BODY_LIMIT} bytes at most.`);
     if (late.aborted) throw new BadBody(408, 'The body of the request did not come in time.');
     throw error;
+  } finally {
+    late.removeEventListener('abort', end);
   }
-}
-
-function lengthOf(headers: IncomingHttpHeaders): number {
-  const text = headers['content-length'] ?? '0';
-  if (headers['transfer-encoding'] !== undefined || !/^\d{1,9}$/.test(text)) {
-    throw new BadBody(400, 'A request that changes the protocol needs a body of a length that is told.');
-  }
-  if (Number(text) > BODY_LIMIT) throw new TooLong(BODY_LIMIT);
-  return Number(text);
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Exchange } from './forward.ts';
 import type { Handler } from './handle.ts';
 
@@ -24,7 +25,7 @@ export function createProxyServer(handler: Handler): ProxyServer {
   const sockets = new Set<Socket>();
   const running = new Set<Promise<void>>();
 
-  function serve(request: IncomingMessage, response: ServerResponse, upgrade: Socket | null): void {
+  function serve(request: IncomingMessage, response: ServerResponse, upgrade: Duplex | null): void {
     const gone = new AbortController();
     const { socket } = request;
     const end = () => gone.abort(new Error('the client went away'));
@@ -63,11 +64,13 @@ export function createProxyServer(handler: Handler): ProxyServer {
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {});
   });
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => {});
     if (head.length > 0) socket.unshift(head);
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
-    response.assignSocket(socket);
+    // All that it does is to write.
+    response.assignSocket(socket as Socket);
     response.once('finish', () => socket.end());
     serve(request, response, socket);
   });

@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import { type Readable, Transform } from 'node:stream';
+import { type Duplex, Transform } from 'node:stream';
 import { parse, TooLong } from './engine.ts';
 
 /** Longest record of a stream of JSON values, bytes: BuildKit puts output of steps into one. */
@@ -9,50 +8,24 @@ const RECORD_LIMIT = 16 * 1024 * 1024;
  * Connects two sockets after an upgrade, each direction with its own end: standard input may end long before the output
  * does. What breaks on one side ends the other. Resolves when both are closed.
  */
-export async function joinSockets(client: Socket, engine: Socket): Promise<void> {
+export async function joinSockets(client: Duplex, engine: Duplex): Promise<void> {
   const closed = [client, engine].map(
     (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
   );
   client.on('error', () => engine.destroy());
   engine.on('error', () => client.destroy());
   // Who closes has nothing more to say and hears nothing: what it said is still written.
-  client.once('close', () => engine.destroySoon());
-  engine.once('close', () => client.destroySoon());
+  client.once('close', () => endThenDestroy(engine));
+  engine.once('close', () => endThenDestroy(client));
   client.pipe(engine);
   engine.pipe(client);
   await Promise.all(closed);
 }
 
-/**
- * Takes so many bytes off a socket; what comes after them stays in it. Rejects if it ends before, or on the signal.
- */
-export async function takeBytes(socket: Socket, length: number, signal: AbortSignal): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let missing = length;
-  while (missing > 0) {
-    signal.throwIfAborted();
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) {
-      if (socket.readableEnded || socket.destroyed) throw new Error('the client broke off');
-      await untilReadable(socket, signal);
-      continue;
-    }
-    chunks.push(chunk.subarray(0, missing));
-    if (chunk.length > missing) socket.unshift(chunk.subarray(missing));
-    missing -= Math.min(missing, chunk.length);
-  }
-  return Buffer.concat(chunks);
-}
-
-function untilReadable(socket: Socket, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const giveUp = () => reject(signal.reason as Error);
-  for (const event of ['readable', 'end', 'close', 'error']) socket.once(event, resolve);
-  signal.addEventListener('abort', giveUp, { once: true });
-  return promise.finally(() => {
-    for (const event of ['readable', 'end', 'close', 'error']) socket.off(event, resolve);
-    signal.removeEventListener('abort', giveUp);
-  });
+function endThenDestroy(socket: Duplex): void {
+  if (socket.writableFinished) return void socket.destroy();
+  socket.once('finish', () => socket.destroy());
+  socket.end();
 }
 
 /** A stream of JSON values, one a line, each as `change` makes it; null leaves it out. What is no JSON is left out too. */
@@ -87,13 +60,4 @@ export function eachRecord(change: (json: unknown) => unknown): Transform {
       done(null, out === '' ? undefined : out);
     },
   });
-}
-
-/** Hands on what comes, and keeps the end of it: `tail` answers the last bytes. */
-export function withTail(stream: Readable, bytes: number): { readonly tail: () => string } {
-  let last = Buffer.alloc(0);
-  stream.on('data', (chunk: Buffer) => {
-    last = Buffer.concat([last, chunk]).subarray(-bytes);
-  });
-  return { tail: () => last.toString('utf8') };
 }
