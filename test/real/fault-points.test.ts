@@ -13,6 +13,7 @@ const points = [
   'deliveries.add',
   'runs.create',
   'deliveries.finish',
+  'runs.trust',
   'runs.plan',
   'runs.drop',
   'groups.enter',
