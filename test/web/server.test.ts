@@ -130,3 +130,31 @@ describe('set-up', () => {
     expect((await fetch(`${site.url}/setup/callback?code=c1&state=s1`)).status).toBe(404);
   });
 });
+
+describe('the public key for sealing', () => {
+  it('is there for any repository, known or not, as a line of text', async () => {
+    await using site = await openSite();
+    for (const name of ['acme/shop', 'Acme/Shop.js', 'badge/shop', 'runs/x']) {
+      const response = await fetch(`${site.url}/${name}/seal-key`);
+      expect([response.status, await response.text()]).toEqual([200, `seal-key:v1:${name}\n`]);
+      expect(response.headers.get('content-type')).toMatch(/^text\/plain/);
+      expect(response.headers.get('cache-control')).toBe('public, max-age=300');
+    }
+  });
+
+  it('is not there for what is no name of a repository', async () => {
+    await using site = await openSite();
+    for (const path of ['a%20b/shop', 'acme/%2e%2e', 'acme/sh%0aop', 'acme/<b>', 'acme', '-a/b']) {
+      expect((await fetch(`${site.url}/${path}/seal-key`)).status).toBe(404);
+    }
+    expect(site.errors).toEqual([]);
+  });
+
+  it('that can not be had is an error that tells nothing of the server', async () => {
+    const sealKey = () => Promise.reject(new PlatformError('The key file /srv/secret.key is damaged.'));
+    await using site = await openSite({ sealKey });
+    const response = await fetch(`${site.url}/acme/shop/seal-key`);
+    expect([response.status, (await response.text()).includes('/srv')]).toEqual([500, false]);
+    expect(site.errors).toHaveLength(1);
+  });
+});

@@ -93,16 +93,16 @@ describe('the keys of an installation', () => {
     expect(() => openKeys({ ...none, own }).newest()).toThrow(file);
   });
 
-  it.each([0o604, 0o644, 0o660, 0o620, 0o606, 0o601])(
-    'are refused in a file of mode %o, with what to do',
+  it.each(['604', '644', '660', '620', '606', '601'])(
+    'are refused in a file of mode %s, with what to do',
     async (mode) => {
       await writeFile(file, keyText(1));
-      await chmod(file, mode);
+      await chmod(file, Number.parseInt(mode, 8));
       for (const options of [{ ...none, file }, none]) {
         const ring = openKeys({ ...options, own: { path: file, isUsed: true } });
         for (const use of [() => ring.all(), () => ring.newest()]) {
           expect(use).toThrow(PlatformError);
-          expect(use).toThrow(`(mode ${mode.toString(8)}): run "chmod 600 ${file}"`);
+          expect(use).toThrow(`(mode ${mode}): run "chmod 600 ${file}"`);
         }
       }
     },
