@@ -188,9 +188,9 @@ export function damagedJson(values: readonly unknown[]): fc.Arbitrary<unknown> {
 export const anyJson: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   fc.constantFrom<unknown>(null, true, -1, 1e308, '', [], {}, [null], 2 ** 53, 'refs/heads/x', '0'.repeat(40)),
-  fc.constantFrom('{"__proto__":{"polluted":1}}', '{"constructor":{"prototype":{"polluted":1}}}').map(
-    (text): unknown => JSON.parse(text),
-  ),
+  fc
+    .constantFrom('{"__proto__":{"polluted":1}}', '{"constructor":{"prototype":{"polluted":1}}}')
+    .map((text): unknown => JSON.parse(text)),
 );
 
 /** The YAML in the documentation, and the files of the folders in SLIPWAY_TEST_CORPUS (with `:` between). */

@@ -192,7 +192,7 @@ export async function lastLinesOf(container: Docker.Container): Promise<string> 
 }
 
 /** Docker puts 8 bytes before each piece of a log: stream, three zeros, length. */
-function withoutHeaders(raw: Buffer): Buffer {
+export function withoutHeaders(raw: Buffer): Buffer {
   const pieces: Buffer[] = [];
   for (let at = 0; at + 8 <= raw.length; ) {
     const length = raw.readUInt32BE(at + 4);
