@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { readYaml } from '#src/dialects/yaml.ts';
 import type { Policy, StrangersRule } from '#src/engine/ports.ts';
 import type { Span } from '#src/model/diagnostic.ts';
+import { matchesPattern } from '#src/model/pattern.ts';
 import type { HostAccess, RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { SettingsError } from './settings.ts';
@@ -241,11 +242,10 @@ function allows(rule: RolloutRule, cluster: string, target: RolloutTarget): bool
   return rule.workloads === undefined || rule.workloads.some((pattern) => glob(pattern)(target.name));
 }
 
-/** `*` stands for anything but `/`; everything else is literal. */
+/** `*` stands for anything but `/`; everything else is literal. The text may be a stranger's: never a regular expression. */
 function glob(pattern: string): (text: string) => boolean {
-  const source = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  const regex = new RegExp(`^${source.join('[^/]*')}$`);
-  return (text) => regex.test(text);
+  const literal = pattern.replaceAll(/[?[\]\\]/g, '\\$&').replaceAll(/\*+/g, '*');
+  return (text) => matchesPattern(literal, text);
 }
 
 function passwordOf(

@@ -39,11 +39,16 @@ export function annotateLog(places: Places): LogAnnotator {
   function take(text: string): void {
     let start = 0;
     for (let feed = text.indexOf('\n'); feed >= 0; feed = text.indexOf('\n', start)) {
-      line(rest + text.slice(start, Math.min(feed, start + 4 * maxLineLength)));
+      line(rest + text.slice(start, Math.min(feed, start + room())));
       rest = '';
       start = feed + 1;
     }
-    if (rest.length < 4 * maxLineLength) rest += text.slice(start, start + 4 * maxLineLength);
+    rest += text.slice(start, start + room());
+  }
+
+  /** The same part of a long line is looked at, however it comes. */
+  function room(): number {
+    return 4 * maxLineLength - rest.length;
   }
 
   /** The first tool to recognise a line has it; the others still see it, as they may wait for it. */
