@@ -19,7 +19,7 @@ import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from
 import { PlatformError } from '#src/model/outcome.ts';
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { RunView } from '#src/model/run.ts';
+import type { Job, RunView } from '#src/model/run.ts';
 
 export const repository: Repository = {
   id: 5_000_000_001,
@@ -82,6 +82,7 @@ export async function scenario(options: ScenarioOptions) {
   const forge = createFakeForge({ ...options.forge, roles: { ada: 'write', ...options.forge?.roles } });
   const cluster = new FakeCluster(options.cluster ?? { workloads: [], behave: () => [], sleep: async () => {} });
   const reporter = createFakeReporter();
+  const logs = openLogs({ home });
   const engine = createEngine({
     source: fakeSource(options),
     executor,
@@ -89,7 +90,7 @@ export async function scenario(options: ScenarioOptions) {
     cluster,
     reporter,
     forge,
-    logs: openLogs({ home }),
+    logs,
     store,
     policy: openPolicy({
       refusePush: () => options.refusePush ?? null,
@@ -128,6 +129,10 @@ export async function scenario(options: ScenarioOptions) {
     cluster,
     reporter,
     close,
+    /** What the job's log holds. */
+    async logOf(job: Job): Promise<string> {
+      return (await logs.read({ jobId: job.id, attempt: job.attempt }, 0)).toString();
+    },
     /** Takes the event and waits until its run is completed; answers with the run. */
     async play(event: Event): Promise<RunView> {
       const result = await engine.intake(event);
