@@ -1,4 +1,5 @@
 import { duration } from '#src/model/duration.ts';
+import { harmless, terminalLine } from '#src/model/harmless.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 
@@ -30,7 +31,7 @@ export function jobLine(job: Job, now: number): string {
     job.outcome && job.outcome.kind !== 'success' ? `: ${job.outcome.reason}` : step ? `: ${step.name}` : '';
   const failed = job.outcome?.kind === 'failure' || job.outcome?.kind === 'timed_out';
   const allowed = failed && job.plan.continueOnError ? ' It may fail (continue-on-error).' : '';
-  return `${mark(job)} ${job.plan.key}${took}${about}${allowed}`;
+  return harmless(`${mark(job)} ${job.plan.key}${took}${about}${allowed}`);
 }
 
 /** What is said at the end: a line a job, and how it came out. */
@@ -41,8 +42,8 @@ export function summary(view: RunView, now: number): readonly string[] {
   const outcome = run.outcome;
   if (outcome === null || outcome.kind === 'success') return [...lines, `Passed in ${took}.`];
   // Nothing ran: there is only the reason, which may have several lines.
-  if (view.jobs.length === 0) return [outcome.reason];
-  return [...lines, `${outcome.kind.replace('_', ' ')}: ${outcome.reason} (${took})`];
+  if (view.jobs.length === 0) return outcome.reason.split('\n').map(harmless);
+  return [...lines, harmless(`${outcome.kind.replace('_', ' ')}: ${outcome.reason} (${took})`)];
 }
 
 /** The exit code that tells the result: 0 passed, 1 the user's failure or nothing to run, 2 the platform's. */
@@ -60,7 +61,7 @@ export function exitCode({ run, jobs }: RunView): number {
   }
 }
 
-/** Splits chunks of bytes into whole lines; `rest` is what has no line end yet. */
+/** Splits chunks of bytes into whole lines, made fit for a terminal; `rest` is what has no line end yet. */
 export function lineSplitter(): { push(bytes: Buffer): readonly string[]; rest(): string } {
   const decoder = new TextDecoder();
   let pending = '';
@@ -68,10 +69,10 @@ export function lineSplitter(): { push(bytes: Buffer): readonly string[]; rest()
     push(bytes) {
       const parts = (pending + decoder.decode(bytes, { stream: true })).split('\n');
       pending = parts.pop() ?? '';
-      return parts.map((line) => line.replace(/\r$/, ''));
+      return parts.map(terminalLine);
     },
     rest() {
-      return pending + decoder.decode();
+      return terminalLine(pending + decoder.decode());
     },
   };
 }

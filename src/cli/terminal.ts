@@ -1,6 +1,7 @@
 import type { Logs, Reporter } from '#src/engine/ports.ts';
 import { repeat } from '#src/engine/repeat.ts';
 import type { Store } from '#src/engine/store.ts';
+import { harmless } from '#src/model/harmless.ts';
 import type { Job } from '#src/model/run.ts';
 import { jobLine, lineSplitter } from './display.ts';
 
@@ -75,7 +76,7 @@ export function terminalReporter(
   }
 
   function prefix(job: Job, index: number, width: number): string {
-    const text = job.plan.key.padEnd(width);
+    const text = harmless(job.plan.key).padEnd(width);
     return screen.columns === null ? `${text} | ` : `\x1b[${colours[index % colours.length]}m${text} |\x1b[0m `;
   }
 

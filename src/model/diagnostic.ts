@@ -1,3 +1,5 @@
+import { harmless } from './harmless.ts';
+
 /** A place in a file of the repository. Lines and columns count from 1. */
 export interface Span {
   readonly file: string;
@@ -22,7 +24,7 @@ export interface Diagnostic {
 /** `file:line:column: severity: message (hint)`, the form that editors and terminals link. */
 export function formatDiagnostic(d: Diagnostic): string {
   const hint = d.hint ? ` ${d.hint}` : '';
-  return `${d.at.file}:${d.at.line}:${d.at.column}: ${d.severity}: ${d.message}${hint}`;
+  return harmless(`${d.at.file}:${d.at.line}:${d.at.column}: ${d.severity}: ${d.message}${hint}`);
 }
 
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {

@@ -73,7 +73,8 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+  // What shows text in another order than it stands becomes visible.
+  return text.replace(/[\u2028-\u202e\u2066-\u2069]/g, '\uFFFD').replace(/[&<>"']/g, (it) => entities[it] ?? '');
 }
 
 /** Select Graphic Rendition, ECMA-48 8.3.117, with xterm's 256 and 24-bit colours. */

@@ -204,7 +204,7 @@ describe('text', () => {
   it.each([
     ['a|b', 'a\\|b'],
     ['<img src=x>', '&lt;img src=x\\>'],
-    ['[x](http://y)', '\\[x\\]\\(http://y\\)'],
+    ['[x](http://y)', '\\[x\\]\\(http:\u200B//y\\)'],
     ['two\nlines', 'two lines'],
     ['by @ada', 'by @\u200Bada'],
     ['shop@sha256:00', 'shop@sha256:00'],

@@ -1,6 +1,7 @@
 import type { Annotation } from '#src/model/annotation.ts';
 import { type Button, buttonsOf } from '#src/model/button.ts';
 import { duration } from '#src/model/duration.ts';
+import { harmless } from '#src/model/harmless.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { summaryOf } from './summary.ts';
@@ -48,7 +49,7 @@ export function checkRunOf(
 ): CheckRun {
   const completed = job.state === 'completed' && job.outcome !== null;
   return {
-    name: job.plan.key,
+    name: harmless(job.plan.key),
     externalId: job.id,
     detailsUrl: extras.detailsUrl,
     status: completed ? 'completed' : job.state === 'running' ? 'in_progress' : 'queued',
@@ -147,6 +148,7 @@ export function checkAnnotations(annotations: readonly Annotation[]): CheckAnnot
 }
 
 function isPlaced({ path, startLine, message }: Annotation): boolean {
+  if (harmless(path) !== path) return false;
   return path !== '' && !path.startsWith('/') && !path.split('/').includes('..') && startLine >= 1 && message !== '';
 }
 
@@ -161,8 +163,8 @@ function checkAnnotation(a: Annotation): CheckAnnotation {
       ? { start_column: a.startColumn, end_column: Math.max(a.startColumn, a.endColumn ?? a.startColumn) }
       : {}),
     annotation_level: a.level,
-    ...(a.title ? { title: cut(a.title, 255) } : {}),
-    message: cutBytes(a.message, 64 * 1024),
+    ...(a.title ? { title: cut(harmless(a.title), 255) } : {}),
+    message: cutBytes(harmless(a.message), 64 * 1024),
   };
 }
 

@@ -1,7 +1,7 @@
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { generations } from './generations.ts';
-import { cancelledText, cut, quietMentions } from './text.ts';
+import { cancelledText, titleOf } from './text.ts';
 
 /** A GitHub deployment of a job as GitHub should show it. */
 export interface DeploymentReport {
@@ -61,5 +61,5 @@ function standing(job: Job): Pick<DeploymentStatus, 'state' | 'description'> {
 }
 
 function short(text: string): string {
-  return cut(quietMentions(text.replaceAll(/\s+/g, ' ').trim()), maxDescription);
+  return titleOf(text, maxDescription);
 }

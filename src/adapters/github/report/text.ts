@@ -1,4 +1,5 @@
 /** Text for people on GitHub, within GitHub's limits and harmless whatever it is made of. Pure. */
+import { harmless } from '#src/model/harmless.ts';
 
 /** `summary` and `text` of a check run: bytes, not characters. */
 export const maxBytes = 65_535;
@@ -50,7 +51,9 @@ export function plainLog(text: string): string {
       .map(lastDrawn)
       .join('\n')
       // oxlint-disable-next-line no-control-regex
-      .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g, '')
+      .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/g, '')
+      // Whatever shows characters in another order than they stand, or as lines of their own.
+      .replaceAll(/[\u2028-\u202E\u2066-\u2069]/g, '\uFFFD')
   );
 }
 
@@ -60,12 +63,21 @@ function lastDrawn(line: string): string {
   return end === 0 ? '' : line.slice(line.lastIndexOf('\r', end - 1) + 1, end);
 }
 
-/** Names from a repository as text in Markdown: nothing in it formats, links, breaks a table or calls anybody. */
+/** Names from a repository as text in Markdown, in one line: nothing in it formats, links, breaks a table or calls anybody. */
 export function escapeMarkdown(text: string): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim();
-  return quietMentions(
+  const line = oneLine(text);
+  return quietLinks(
     line.replaceAll(/[\\`*_{}[\]()#+!|~<>&$]/g, (c) => (c === '<' ? '&lt;' : c === '&' ? '&amp;' : `\\${c}`)),
   );
+}
+
+function oneLine(text: string): string {
+  return harmless(text.replaceAll(/\s+/g, ' ')).trim();
+}
+
+/** Keeps GitHub from making links of addresses, and from calling people. */
+function quietLinks(text: string): string {
+  return quietMentions(text.replaceAll(/(:)(?=\/\/)|(www)(?=\.)/gi, '$&\u200B'));
 }
 
 /** Keeps `@name` from calling people: a zero-width space after the sign. `a@b` (an image's digest) stays as it is. */
@@ -73,9 +85,9 @@ export function quietMentions(text: string): string {
   return text.replaceAll(/(^|[^\w`])@(?=\w)/g, '$1@\u200B');
 }
 
-/** One line of plain text for a title. */
-export function titleOf(text: string): string {
-  return cut(quietMentions(text.replaceAll(/\s+/g, ' ').trim()), 255);
+/** One line of plain text for a title, of at most `max` UTF-16 units. */
+export function titleOf(text: string, max = 255): string {
+  return cut(quietMentions(oneLine(text)), max);
 }
 
 /** `Cancelled by @ada.`, and `Cancelled: ...` where the reason doesn't say that it is. */
