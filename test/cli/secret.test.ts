@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { openKeys } from '#src/adapters/secrets/keys.ts';
+import { sealKey, unseal } from '#src/adapters/secrets/seal.ts';
 import { openSecrets } from '#src/adapters/secrets/secrets.ts';
 import { openStore } from '#src/adapters/store/store.ts';
 import type { Store } from '#src/engine/store.ts';
 import { keyText, keysOf } from '#test/adapters/secrets/keyring.ts';
 import { type Place, databases } from '#test/adapters/store/databases.ts';
 import { push, shop } from '#test/contracts/store-fixtures.ts';
+import { openSite } from '#test/web/site.ts';
 import { type Ended, slipway } from './slipway.ts';
 
 const clock = { now: () => Date.now() };
@@ -229,6 +231,40 @@ describe('slipway secret', () => {
     expect(refused).toMatchObject({ code: 1, out: '' });
     expect(refused.err).toContain("sudo -u '#12345'");
     expect(await store.secrets.every()).toEqual([]);
+  });
+});
+
+describe('slipway seal --server', () => {
+  const key = keysOf(1)[0];
+  if (key === undefined) throw new Error('no key');
+  const ask = (server: string, repository = 'acme/shop') =>
+    slipway(folder, ['seal', '--server', server, repository], { input: `${value}\n` });
+  beforeEach(async () => {
+    store = await openStore({ path: ':memory:', clock });
+  });
+
+  it('takes the key from the server, and nothing of the server is needed here', async () => {
+    await using site = await openSite({ sealKey: async (repository) => sealKey(key, repository) });
+    const sealed = await ask(`${site.url}/`, 'Acme/Shop');
+    expect(sealed).toMatchObject({ code: 0, err: '' });
+    expect(unseal([key], 'acme/shop', sealed.out.trim())).toBe(value);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('seals nothing with the key of another repository, or with what is no key', async () => {
+    await using other = await openSite({ sealKey: async () => sealKey(key, 'evil/repo') });
+    await using none = await openSite({ sealKey: async () => '<html>' });
+    expect((await ask(other.url)).err).toContain('The seal key belongs to evil/repo, not to acme/shop.');
+    expect((await ask(none.url)).err).toContain('it answers something else. Is this the address');
+    expect((await ask(`${none.url}/elsewhere`)).err).toContain('it answers 404');
+    expect((await ask('ci.example')).err).toContain('--server must be the address of the server');
+    expect((await ask('http://127.0.0.1:1')).err).toContain('gave no key');
+    expect((await ask(none.url, 'acme/../x')).err).toContain("doesn't read OWNER/REPO");
+    for (const site of [other.url, none.url]) {
+      const ended = await ask(site);
+      expect(ended).toMatchObject({ code: 1, out: '' });
+      expect(ended.err).not.toContain(value);
+    }
   });
 });
 

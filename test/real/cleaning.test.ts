@@ -43,6 +43,7 @@ describe('the cleaner', () => {
   let jobs: Map<string, 'completed' | 'running'>;
   let pruned: { runId: string; jobs: { id: string; attempts: number }[] }[];
   const told: object[] = [];
+  let forgottenBefore: number | null = null;
   beforeEach(() => {
     logs = openLogs({ home });
     jobs = new Map();
@@ -58,9 +59,10 @@ describe('the cleaner', () => {
     };
     const forgotten = [50, 7];
     const deliveries = { forget: async () => forgotten.shift() ?? 0 };
+    const secrets = { forget: async (before: number) => (forgottenBefore = before) };
     const log = { info() {}, warn() {}, error: (fields: object) => void told.push(fields) };
     return createCleaner({
-      store: { runs, deliveries, secrets: { forget: async () => 0 } } as unknown as CleanerParts['store'],
+      store: { runs, deliveries, secrets } as unknown as CleanerParts['store'],
       logs,
       archives: keptArchives(home),
       untell: async () => {},
@@ -89,6 +91,13 @@ describe('the cleaner', () => {
     const log = files.find((file) => file.endsWith(`/${jobId}-${attempt}.log`)) ?? '';
     await utimes(join(home, 'logs', log), at, at);
   }
+
+  it('forgets the values of secrets that were replaced long ago', async () => {
+    const before = Date.now() - day;
+    await cleaner({}).clean();
+    expect(forgottenBefore).toBeGreaterThanOrEqual(before);
+    expect(forgottenBefore).toBeLessThanOrEqual(Date.now() - day);
+  });
 
   async function kept(): Promise<{ logs: string[]; archives: string[] }> {
     const found = { logs: [] as string[], archives: [] as string[] };

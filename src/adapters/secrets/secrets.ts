@@ -59,7 +59,7 @@ export function openSecrets({
   /** A new key beside secrets of a lost one would hide that it is lost. */
   async function newest() {
     if (keys.all().length === 0) {
-      const [lost] = idsOf(await store.every());
+      const [lost] = idsOf((await store.every()).filter(isCurrent));
       if (lost !== undefined) {
         throw new PlatformError(
           `There are secrets that are encrypted with the key ${lost}, but ${keys.where} holds none. Put the key back. If it is lost, remove those secrets first ("slipway secret remove").`,

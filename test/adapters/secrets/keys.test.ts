@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -107,6 +107,16 @@ describe('the keys of an installation', () => {
       }
     },
   );
+
+  // Only root can give files away.
+  (process.getuid?.() === 0 ? it : it.skip)("may be read by the group of root's file, and of no other", async () => {
+    await writeFile(file, keyText(1));
+    await chmod(file, 0o440);
+    const ring = () => openKeys({ given: null, file, own: { path: '/nowhere', isUsed: true } }).all();
+    expect(ring()).toHaveLength(1);
+    await chown(file, 12_345, 12_345);
+    expect(ring).toThrow('(mode 440)');
+  });
 
   it('follow the file as it changes', async () => {
     await writeFile(file, keyText(1), { mode: 0o600 });

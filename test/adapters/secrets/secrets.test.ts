@@ -134,6 +134,11 @@ describe('the secrets of jobs', () => {
     );
     await messageOf(keeper(lost).sealKey('acme/shop'), PlatformError);
     await messageOf(keeper(lost).rotate(), PlatformError);
+    // Once those are removed, as the message says, a new key may be made.
+    expect(await keeper(lost).remove(ofShop, 'A')).toBe(true);
+    expect(await messageOf(set(keeper(lost), 'B', 'value'), PlatformError)).toContain(
+      "/nowhere/secret.key can't be made",
+    );
   });
 });
 
