@@ -107,7 +107,7 @@ export function goMessage(request: GoRequest): string {
 }
 
 /** For clients that don't look at DOCKER_HOST. Where the user may not make it, they need that. */
-const LINK_SOCKET = `[ -e /var/run/docker.sock ] || [ -L /var/run/docker.sock ] || ln -s ${CONTROL}/docker.sock /var/run/docker.sock 2>/dev/null || :`;
+const LINK_SOCKET = `[ -e /var/run/docker.sock ] || [ -L /var/run/docker.sock ] || { mkdir -p /var/run && ln -s ${CONTROL}/docker.sock /var/run/docker.sock; } 2>/dev/null || :`;
 
 /** Asks whether the container sees this entry of the workspace; answered by the mark `sees 1` or `sees 0`. */
 export function visibilityQuestion(nonce: string, entry: string): string {
