@@ -125,6 +125,18 @@ describe("a stranger's pull request", () => {
     expect(s.executor.expected).toEqual([...expected, 'node']);
   });
 
+  it('has nothing started ahead for what others run later', async () => {
+    const evil = { 'slipway.yml': 'jobs: { test: { image: evil, run: test } }' };
+    const own = { 'slipway.yml': pipeline };
+    const s = await world({ commits: { [main]: own, [a1]: evil, [a2]: own } });
+    await s.play(trigger(push(main)));
+    const run = await arrives(s, a1);
+    await say(s, 'ada', `/ok-to-test ${a1}`);
+    await ended(s, run.id);
+    await s.play(trigger(push(a2)));
+    expect(s.executor.expected).toEqual(['node']);
+  });
+
   it('stays held, and approved, over restarts of the server', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'slipway-strangers-'));
     const database = join(folder, 'slipway.db');

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { plannedRun, planned, push, owned } from '#test/contracts/store-fixtures.ts';
+import { owned, planned, plannedRun, pullRequest, push, shop } from '#test/contracts/store-fixtures.ts';
 import { seedHistory, seedPullRequest } from './demo-data.ts';
 import { openSite, operatorToken, type Site } from './site.ts';
 
@@ -16,6 +16,9 @@ async function page(url: string, init: RequestInit = {}): Promise<{ status: numb
   const response = await fetch(url, { redirect: 'manual', ...init });
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
+
+/** The page of the last runs, as the operator sees it. */
+const home = () => page(site.url, { headers: { Authorization: `Bearer ${operatorToken}` } });
 
 describe('a run', () => {
   it('shows its cause, its jobs with their states and reasons, and remarks on its file', async () => {
@@ -52,6 +55,35 @@ describe('a run', () => {
     const { text } = await page(site.links.run(id));
     expect(text).toContain('1 of 3 pods is ready.');
     expect(text).toContain('<code>ghcr.io/acme/shop@sha256:12</code>');
+  });
+
+  it('of a stranger says what it waits for, what is changed, and who let it run', async () => {
+    const sha = 'e'.repeat(40);
+    const { runs } = site.store;
+    const { run } = await runs.create({
+      repository: shop,
+      trigger: pullRequest(sha, 7, 'evil', true),
+      pullRequest: 7,
+      at: Date.now(),
+    });
+    await runs.trust(run.id, {
+      trusted: false,
+      reason: '@eve has no write permission on Acme/Shop (GitHub reports "read").',
+      approval: 'needed',
+      approvedBy: null,
+      remarks: ["<b>slipway.yml</b>, which decides what runs, isn't the same as on main."],
+    });
+    const held = (await page(site.links.run(run.id))).text;
+    expect(held).toContain('waits for approval');
+    expect(held).toContain('@eve has no write permission on Acme/Shop');
+    expect(held).toContain('&lt;b&gt;slipway.yml&lt;/b&gt;');
+    expect(held).toContain(`<code>/ok-to-test ${sha}</code>`);
+    expect((await home()).text).toContain('waits for approval');
+    await runs.approve(run.id, 'ada');
+    const approved = (await page(site.links.run(run.id))).text;
+    expect(approved).toContain('Approved by ada.');
+    expect(approved).not.toContain('/ok-to-test');
+    expect((await home()).text).not.toContain('waits for approval');
   });
 
   it("doesn't exist for whoever lacks its signature", async () => {
