@@ -54,6 +54,7 @@ export function plainLog(text: string): string {
       .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/g, '')
       // Whatever shows characters in another order than they stand, or as lines of their own.
       .replaceAll(/[\u2028-\u202E\u2066-\u2069]/g, '\uFFFD')
+      .toWellFormed()
   );
 }
 
