@@ -7,7 +7,7 @@ import { type Course, finish, follow, type JobContext, reportsOf, without } from
 import { explain, isMissing } from './errors.ts';
 import { type Exit, patiently, within } from './exit.ts';
 import { reopenFolder } from './folder.ts';
-import { type JobEngine, openJobEngine } from './job-engine.ts';
+import { engineSecrets, type JobEngine, openJobEngine } from './job-engine.ts';
 import { removeLeft } from './left.ts';
 import { followFile } from './log.ts';
 import { createMarkParser } from './markers.ts';
@@ -139,7 +139,8 @@ async function goOn(
 ): Promise<JobResult> {
   await listener.rewind(state.begun);
   const { nonce } = state;
-  const { secrets, steps, timeoutMs } = request;
+  const { steps, timeoutMs } = request;
+  const secrets = [...request.secrets, ...engineSecrets(context.site, request, nonce)];
   const output = createOutput({ nonce, secrets, steps, listener, clock: context.clock });
   const course: Course = { context, request, place, output, stop };
   const follower = follow(course);

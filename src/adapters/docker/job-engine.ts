@@ -22,8 +22,6 @@ import { createProxyServer } from './proxy/server.ts';
 
 /** Name of the socket in the job's control folder. */
 const SOCKET = 'docker.sock';
-/** Where a job's clients find it. */
-export const DOCKER_HOST = `unix://${CONTROL}/${SOCKET}`;
 
 /** An image has a real name only while one job pushes it. */
 const realNames = lockByName();
@@ -32,6 +30,21 @@ const realNames = lockByName();
 export interface JobEngine {
   /** Cuts the job off, and waits for what is under way. What it made is removed by `removeMade`. */
   close(): Promise<void>;
+}
+
+/** What a job with an engine of its own finds in its environment. SLIPWAY_IMAGES: before the names of its images in FROM. */
+export function engineEnv(site: Site, request: JobRequest, nonce: string): Readonly<Record<string, string>> {
+  if (request.docker === null) return {};
+  return { DOCKER_HOST: `unix://${CONTROL}/${SOCKET}`, SLIPWAY_IMAGES: imagesOf(site, request, nonce) };
+}
+
+/** What the log of such a job must not show: other jobs could use its images by it. */
+export function engineSecrets(site: Site, request: JobRequest, nonce: string): readonly string[] {
+  return request.docker === null ? [] : [imagesOf(site, request, nonce)];
+}
+
+function imagesOf(site: Site, request: JobRequest, nonce: string): string {
+  return imagePrefix(site.home, jobFolder(request.jobId, request.attempt), nonce);
 }
 
 /** The parts of JobContext that are used. */
@@ -129,7 +142,7 @@ function factsOf(
     },
     labelFilter: `${inner.name}=${inner.value}`,
     namePrefix: `slipway-${name}-`,
-    imagePrefix: imagePrefix(site.home, name, nonce),
+    imagePrefix: imagesOf(site, request, nonce),
     limits: site.limits,
     capabilities: CAPABILITIES,
     network,

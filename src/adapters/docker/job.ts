@@ -8,7 +8,7 @@ import { WORKSPACE } from '#src/model/workspace.ts';
 import { giveInputs } from './check-inputs.ts';
 import { type Course, finish, follow, type JobContext, without } from './course.ts';
 import { ensureImage, type Image } from './images.ts';
-import { DOCKER_HOST, type JobEngine, openJobEngine } from './job-engine.ts';
+import { engineEnv, engineSecrets, type JobEngine, openJobEngine } from './job-engine.ts';
 import { openServices, type Services } from './job-services.ts';
 import { labelsOf } from './labels.ts';
 import { removeMade } from './left.ts';
@@ -30,7 +30,8 @@ export async function runJob(
   using stop = createStop(ends);
   stop.limit(request.timeoutMs, request.timeoutMs);
   const nonce = randomBytes(16).toString('hex');
-  const { secrets, steps } = request;
+  const { steps } = request;
+  const secrets = [...request.secrets, ...engineSecrets(context.site, request, nonce)];
   const output = createOutput({ nonce, secrets, steps, listener, clock: context.clock });
   try {
     return await attempt(context, request, tree, {
@@ -77,7 +78,7 @@ async function attempt(
   const go = goMessage({
     ...request,
     nonce: own.nonce,
-    env: { ...SURROUNDINGS, ...(request.docker ? { DOCKER_HOST } : {}), ...request.env },
+    env: { ...SURROUNDINGS, ...engineEnv(site, request, own.nonce), ...request.env },
     inputs: request.inputs.length,
   });
   const pull = {
