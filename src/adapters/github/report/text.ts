@@ -82,7 +82,7 @@ function quietLinks(text: string): string {
 }
 
 /** Keeps `@name` from calling people: a zero-width space after the sign. `a@b` (an image's digest) stays as it is. */
-export function quietMentions(text: string): string {
+function quietMentions(text: string): string {
   return text.replaceAll(/(^|[^\w`])@(?=\w)/g, '$1@\u200B');
 }
 
