@@ -37,8 +37,8 @@ type Wake = (runId: string) => Promise<void>;
 
 /** One head commit of a branch makes one run, whether its push or its pull request arrives first. */
 async function trigger(parts: Parts, repository: Repository, given: Trigger, wake: Wake): Promise<string> {
-  const wanted = given.kind === 'push' ? await asPullRequest(parts, repository, given) : given;
-  const pullRequest = wanted.kind === 'pull_request' || wanted.kind === 'deploy' ? wanted.number : null;
+  const wanted = given.kind === 'push' ? await asPullRequest(parts, repository, given) : asPush(repository, given);
+  const pullRequest = numberOf(given) ?? numberOf(wanted);
   const { run, created } = await parts.store.runs.create({
     repository,
     trigger: wanted,
@@ -112,6 +112,20 @@ async function closed(parts: Parts, event: PullRequestClosed, wake: Wake): Promi
 
 async function end(parts: Parts, endings: readonly Ending[], wake: Wake): Promise<void> {
   for (const { runId, cancellation } of endings) await cancelRun(parts, runId, cancellation, wake);
+}
+
+/**
+ * The default branch is built by its pushes, whichever event comes first: a pull request from it, which anybody may open,
+ * must neither hold them up nor keep them from deploying.
+ */
+function asPush(repository: Repository, given: Trigger): Trigger {
+  if (given.kind !== 'pull_request' || given.fork || given.branch !== repository.defaultBranch) return given;
+  const { sha, branch, actor, title, at } = given;
+  return { kind: 'push', sha, branch, ref: `refs/heads/${branch}`, actor, title, ...(at === undefined ? {} : { at }) };
+}
+
+function numberOf(trigger: Trigger): number | null {
+  return trigger.kind === 'pull_request' || trigger.kind === 'deploy' ? trigger.number : null;
 }
 
 /** A push to a branch with an open pull request is that pull request's: which event comes first must not matter. */

@@ -3,7 +3,7 @@ import { conditionOf } from '#src/model/expression.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import { advance, type Run, type RunView } from '#src/model/run.ts';
 import { isHeld } from '#src/model/trust.ts';
-import { outcomeOf } from './errors.ts';
+import { isPlatformError, outcomeOf } from './errors.ts';
 import { leaveGroups, mayGo, mayQueue } from './groups.ts';
 import { type Ended, loadPlan } from './load-plan.ts';
 import type { Parts } from './parts.ts';
@@ -95,7 +95,9 @@ async function trustKnown(
     return { kind: 'run', run: await settleTrust(parts, run, signal) };
   } catch (error) {
     if (signal.aborted) throw error;
-    parts.log.error({ err: error, run: run.id }, "could not find out whether a run is a stranger's");
+    if (!isPlatformError(error)) {
+      parts.log.error({ err: error, run: run.id }, "could not find out whether a run is a stranger's");
+    }
     return { kind: 'ended', outcome: outcomeOf(error), diagnostics: [] };
   }
 }

@@ -1,7 +1,7 @@
 import { loadPipeline } from '#src/dialects/index.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import { nobody, type PullRequestTrigger, type Trigger } from '#src/model/event.ts';
-import { UserError } from '#src/model/outcome.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { decideTrust, isHeld, isStrange, type Person, sameLogin, type Trust } from '#src/model/trust.ts';
@@ -18,7 +18,10 @@ const deadlineMs = 5 * 60_000;
 export async function settleTrust(parts: Parts, run: Run, stop: AbortSignal): Promise<Run> {
   if (run.trust !== null) return run;
   const signal = AbortSignal.any([stop, AbortSignal.timeout(deadlineMs)]);
-  const trust = await trustOf(parts, run.repository, run.trigger, signal);
+  const trust = await trustOf(parts, run.repository, run.trigger, signal).catch((error: unknown) => {
+    if (stop.aborted || !signal.aborted) throw error;
+    throw new PlatformError("It could not be found out within 5 minutes whether the commit is a stranger's.");
+  });
   const first = await parts.store.runs.trust(run.id, trust);
   // Another server may have been quicker, and its word counts.
   const settled = (await parts.store.runs.get(run.id)) ?? { ...run, trust };

@@ -243,6 +243,19 @@ describe('who is a stranger', () => {
     await staysHeld(s, id);
   });
 
+  it.each([['first'], ['second']])('is nobody who opens a pull request from the default branch, %s', async (order) => {
+    const s = await world();
+    const events = [push(a1), pullRequest(a1, { ...byEve, branch: 'main', base: 'release' })];
+    const [first, second] = order === 'first' ? events.toReversed() : events;
+    const { run } = await s.play(trigger(first ?? push(a1)));
+    expect(idOf(await s.engine.intake(trigger(second ?? push(a1))))).toBe(run.id);
+    expect((await viewOf(s, run.id)).run).toMatchObject({
+      trigger: { kind: 'push', branch: 'main', ref: 'refs/heads/main' },
+      pullRequest: 3,
+      trust: { trusted: true },
+    });
+  });
+
   it('is nobody whose commit was pushed before there was a pull request', async () => {
     const s = await world({ forge: { pullRequests: [] } });
     const id = (await s.play(trigger(push(a1, 'feature')))).run.id;
