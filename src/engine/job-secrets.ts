@@ -1,6 +1,6 @@
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { PlannedJob, Work } from '#src/model/plan.ts';
-import type { Run } from '#src/model/run.ts';
+import type { Job, Run } from '#src/model/run.ts';
 import { type GivenSecret, type SecretUse, SHORTEST_SECRET } from '#src/model/secret.ts';
 import { isStrange } from '#src/model/trust.ts';
 import type { Parts } from './parts.ts';
@@ -12,7 +12,7 @@ export interface JobSecretValues {
   readonly given: readonly GivenSecret[];
   /** For an image job: values by id. */
   readonly byId: Readonly<Record<string, string>>;
-  /** Everything that the job may not show: the operator's values, its own, and those that they replaced lately. */
+  /** Everything that the job may not show: the operator's values, its own and those that they replaced lately, and of the jobs before. */
   readonly hidden: readonly string[];
   /** For the head of the job's log. */
   readonly notes: readonly string[];
@@ -27,13 +27,16 @@ interface Wish extends Omit<GivenSecret, 'value'> {
  * Reads what the job names, and nothing of a stranger's run. UserError if a secret is missing, limited to something else, or
  * sealed for another repository.
  */
-export async function secretsFor(parts: Parts, run: Run, work: Work): Promise<JobSecretValues> {
+export async function secretsFor(parts: Parts, run: Run, { plan }: Job): Promise<JobSecretValues> {
+  const { work } = plan;
   const wishes = wishesOf(work);
-  if (wishes.length === 0) return nothing(parts, []);
-  if (isStrange(run)) {
+  if (isStrange(run) && wishes.length > 0) {
     const names = [...new Set(wishes.map(({ variable }) => variable))];
-    return nothing(parts, [`Slipway: secrets withheld (a stranger's commit): ${names.join(', ')}`]);
+    const note = `Slipway: secrets withheld (a stranger's commit): ${names.join(', ')}`;
+    return { given: [], byId: {}, hidden: parts.limits.secrets, notes: [note] };
   }
+  const others = await hiddenBefore(parts, run, plan);
+  if (wishes.length === 0) return { given: [], byId: {}, hidden: others, notes: [] };
   const query = queryOf(run, work);
   const named = await parts.secrets.values(query, namesOf(wishes));
   const filled: { readonly wish: Wish; readonly value: string }[] = [];
@@ -43,7 +46,7 @@ export async function secretsFor(parts: Parts, run: Run, work: Work): Promise<Jo
   return {
     given: work.kind === 'script' ? filled.map(({ wish, value }) => given(wish, value)) : [],
     byId: work.kind === 'image' ? Object.fromEntries(filled.map(({ wish, value }) => [wish.variable, value])) : {},
-    hidden: hide(parts, [...values, ...(await parts.secrets.former(query, namesOf(wishes)))]),
+    hidden: [...new Set([...others, ...values, ...(await parts.secrets.former(query, namesOf(wishes)))])],
     notes: [...new Set(short)].map(
       (name) =>
         `Slipway: the value of ${name} has less than ${SHORTEST_SECRET} characters: it can't be masked, and shows wherever it is printed.`,
@@ -55,8 +58,9 @@ export async function secretsFor(parts: Parts, run: Run, work: Work): Promise<Jo
  * What a job that began earlier may not show. PlatformError if a value that it may have can't be told any more: then its
  * log can't be shown.
  */
-export async function hiddenOf(parts: Parts, run: Run, work: Work): Promise<readonly string[]> {
+export async function hiddenOf(parts: Parts, run: Run, { plan }: Job): Promise<readonly string[]> {
   if (isStrange(run)) return parts.limits.secrets;
+  const { work } = plan;
   const query = queryOf(run, work);
   const values: string[] = [];
   for (const wish of wishesOf(work)) {
@@ -69,20 +73,27 @@ export async function hiddenOf(parts: Parts, run: Run, work: Work): Promise<read
     }
     values.push(...found);
   }
-  return hide(parts, values);
+  const others = await hiddenBefore(parts, run, plan);
+  return values.length === 0 ? others : [...new Set([...others, ...values])];
+}
+
+/** What the jobs before may have put into what this one gets of them; the operator's values in any case. */
+async function hiddenBefore(parts: Parts, run: Run, plan: PlannedJob): Promise<readonly string[]> {
+  return plan.needs.length === 0 ? parts.limits.secrets : await hiddenInRun(parts, run);
 }
 
 /** What any job of the run may have, as far as it can be told. Never fails: a deployment doesn't depend on it. */
-export async function hiddenInRun(parts: Parts, run: Run, jobs: readonly PlannedJob[]): Promise<readonly string[]> {
+export async function hiddenInRun(parts: Parts, run: Run): Promise<readonly string[]> {
   if (isStrange(run)) return parts.limits.secrets;
+  const view = await parts.store.runs.view(run.id).catch(() => null);
   const values: string[] = [];
-  for (const { work } of jobs) {
-    for (const wish of wishesOf(work)) {
-      const found = await valuesNow(parts, run, queryOf(run, work), wish).catch(() => []);
+  for (const { plan } of view?.jobs ?? []) {
+    for (const wish of wishesOf(plan.work)) {
+      const found = await valuesNow(parts, run, queryOf(run, plan.work), wish).catch(() => []);
       values.push(...found);
     }
   }
-  return hide(parts, values);
+  return values.length === 0 ? parts.limits.secrets : [...new Set([...parts.limits.secrets, ...values])];
 }
 
 function given({ variable, file, steps }: Wish, value: string): GivenSecret {
@@ -152,12 +163,4 @@ function namesOf(wishes: readonly Wish[]): readonly string[] {
 
 function queryOf({ repository, trigger }: Run, work: Work): SecretQuery {
   return { repository, trigger, environment: work.kind === 'script' ? (work.environment ?? null) : null };
-}
-
-function nothing(parts: Parts, notes: readonly string[]): JobSecretValues {
-  return { given: [], byId: {}, hidden: parts.limits.secrets, notes };
-}
-
-function hide(parts: Parts, values: readonly string[]): readonly string[] {
-  return values.length === 0 ? parts.limits.secrets : [...new Set([...parts.limits.secrets, ...values])];
 }

@@ -36,8 +36,7 @@ export async function runDeploy(
   try {
     const deployment = await openDeployment(parts, run, job, work, { leave, time, lose });
     // What a cluster says may hold what a job had: its own log and words are masked like a job's.
-    const view = await parts.store.runs.view(run.id).catch(() => null);
-    track.hide(await hiddenInRun(parts, run, view?.jobs.map(({ plan }) => plan) ?? []));
+    track.hide(await hiddenInRun(parts, run));
     const say = (message: string): void => {
       track.say(message);
       deployment.tell(maskText(message, track.hidden));

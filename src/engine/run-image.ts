@@ -26,7 +26,7 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
   tree.catch(() => {});
   try {
     await track.anew();
-    const { byId, hidden, notes } = await secretsFor(parts, run, work);
+    const { byId, hidden, notes } = await secretsFor(parts, run, job);
     track.hide(hidden);
     for (const note of notes) track.say(note);
     if (assignment.inherited) track.say('Slipway: the server was restarted; the image is built again.');

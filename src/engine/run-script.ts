@@ -59,7 +59,7 @@ async function attach(
   { job, ends }: Assignment,
   track: Track,
 ): Promise<JobResult | null> {
-  const hidden = await hiddenOf(parts, run, work);
+  const hidden = await hiddenOf(parts, run, job);
   track.hide(hidden);
   const allowed = accessFor(parts, run, work);
   const request = requestOf(parts, run, job, work, { ...allowed, inputs: [], given: [], secrets: hidden });
@@ -75,7 +75,7 @@ async function begin(
 ): Promise<JobResult> {
   await track.anew();
   const allowed = accessFor(parts, run, work);
-  const { given, hidden, notes } = await secretsFor(parts, run, work);
+  const { given, hidden, notes } = await secretsFor(parts, run, job);
   track.hide(hidden);
   for (const note of notes) track.say(note);
   const signal = AbortSignal.any([ends.cancel, ends.leave]);
