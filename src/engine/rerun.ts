@@ -16,10 +16,9 @@ export async function rerun(parts: Parts, event: RerunEvent, wake: Wake): Promis
   const why = reranBy(event.actor);
   if (event.externalId === null) return await rerunCommit(parts, event.repository.id, event.sha, why, wake);
   const job = await parts.store.runs.job(event.externalId);
-  if (job !== null) return await restart(parts, job.runId, [job], why, wake);
-  const run = await parts.store.runs.get(event.externalId);
+  const run = await parts.store.runs.get(job?.runId ?? event.externalId);
   if (run === null || run.repository.id !== event.repository.id) return 'The check run is none of ours.';
-  return await restart(parts, run.id, [], why, wake);
+  return await restart(parts, run.id, job === null ? [] : [job], why, wake);
 }
 
 /** A press on a button. Who may press isn't checked by GitHub, so it is here. */
