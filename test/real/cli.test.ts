@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import Docker from 'dockerode';
 import { ensureImage } from '#dev/images/index.ts';
+import { slipway as withEnvironment } from '#test/cli/slipway.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -85,3 +86,19 @@ it('says what to do where there is nothing to run, and when a setting is wrong',
   expect(nothing.out).toContain('Add a file slipway.yml');
   expect(await slipway('run', '--event', 'release')).toMatchObject({ code: 1 });
 });
+
+it('gives jobs the secrets that are named, from the shell, and hides them', async () => {
+  await ensureImage('slipway-dev/busybox');
+  const job =
+    'jobs: { a: { image: slipway-dev/busybox, secrets: [TOKEN], run: [test "$TOKEN" = hunter22, echo "is $TOKEN"] } }';
+  await writeFile(join(folder, 'slipway.yml'), `${job}\n`);
+  const run = (...args: string[]) => withEnvironment(folder, ['run', ...args], { env: { TOKEN: 'hunter22' } });
+  const named = await run('--secret', 'TOKEN');
+  expect(named).toMatchObject({ code: 0, err: '' });
+  expect(named.out).toContain('is ***');
+  expect(named.out).not.toContain('hunter22');
+  const unnamed = await run();
+  expect(unnamed.code).toBe(1);
+  expect(unnamed.out).toContain('add --secret TOKEN');
+  expect(await run('--secret', 'NO_SUCH_VARIABLE')).toMatchObject({ code: 1, out: '' });
+}, 120_000);
