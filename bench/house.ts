@@ -55,7 +55,7 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
     limits: { disk: 20 * 1024 ** 3 },
     warm: options.warm,
     credentials: () => null,
-    guard: { deny: [], image: null },
+    guard: { deny: [], bridges: [], image: null },
     reserve: 1024 ** 3,
     logger: silent,
     clock,

@@ -161,7 +161,11 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
       files: settings.SLIPWAY_JOB_FILES,
       disk: settings.SLIPWAY_JOB_DISK,
     },
-    guard: { deny: settings.SLIPWAY_JOB_DENY, image: settings.SLIPWAY_GUARD_IMAGE },
+    guard: {
+      deny: settings.SLIPWAY_JOB_DENY,
+      bridges: settings.SLIPWAY_GUARD_BRIDGES,
+      image: settings.SLIPWAY_GUARD_IMAGE,
+    },
     reserve: settings.SLIPWAY_RESERVE,
     warm: settings.SLIPWAY_WARM,
     credentials: (registry) => operator.registries.get(registry) ?? null,

@@ -182,3 +182,12 @@ export function cidrs(value: string): readonly string[] {
       return `${address}/${bits}`;
     });
 }
+
+/** Names of network interfaces, with commas between. */
+export function interfaces(value: string): readonly string[] {
+  const names = value.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => !/^[A-Za-z0-9][\w.-]{0,14}$/.test(name));
+  if (wrong !== undefined)
+    throw new Error(`must be names of network interfaces such as docker0, but names ${JSON.stringify(wrong)}`);
+  return names;
+}

@@ -33,7 +33,9 @@ beforeAll(async () => {
   image = await busyboxImage();
   site = await openSite();
   // The engine's own ranges too: a job must reach its services nevertheless.
-  guarded = site.open({ guard: { deny: ['198.51.100.0/24', '172.16.0.0/12', '192.168.0.0/16'], image: null } });
+  guarded = site.open({
+    guard: { deny: ['198.51.100.0/24', '172.16.0.0/12', '192.168.0.0/16'], bridges: [], image: null },
+  });
   await guarded.ping();
   host = createServer((socket) => socket.end('here\n')).listen(0, '0.0.0.0');
   await once(host, 'listening');
@@ -222,7 +224,16 @@ it('the network of the jobs comes back if it was removed, also for many at once'
 
 it('the rules are put back where they were taken away, by a container where the server may not itself', async () => {
   const network = { ready: async () => ({ bridge: 'slwj-elsewhere' }), forget() {} };
-  const options = { docker, patient: docker, network, ownImage: null, home: 'a-test', deny: [], logger: quiet };
+  const options = {
+    docker,
+    patient: docker,
+    network,
+    ownImage: null,
+    home: 'a-test',
+    deny: [],
+    bridges: [],
+    logger: quiet,
+  };
   const missing = await createGuard({ ...options, image: null }).refusal();
   expect(missing).toMatch(/^The firewall rules that keep jobs from this host can't be set: .*interfaces\.$/);
   const wrong = await createGuard({ ...options, image }).refusal();
@@ -254,8 +265,10 @@ it('the rules change nothing of others, and nothing when they stand', async () =
   expect(first).toContain('-d 10.0.0.0/8 -m comment --comment slipway-one');
   expect(third).toContain('-A INPUT -j SLIPWAY-INPUT\n-A INPUT -j ACCEPT\n');
   expect(third).toContain('-A SLIPWAY-FORWARD -i slw+ -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN\n');
+  for (const what of ['INPUT', 'FORWARD -d 169.254.0.0/16'])
+    expect(third).toMatch(new RegExp(`^-A SLIPWAY-${what} -i docker0 -j REJECT`, 'm'));
   expect(third).not.toContain('10.0.0.0/8');
   expect(third).toContain('-d 10.9.0.0/16 -m comment --comment slipway-two');
 });
 
-const guardScriptIn = (id: string, deny: readonly string[]) => `(${guardScript(id, deny)}) || echo failed`;
+const guardScriptIn = (id: string, deny: readonly string[]) => `(${guardScript(id, deny, ['docker0'])}) || echo failed`;

@@ -64,6 +64,8 @@ export interface DockerExecutorOptions {
 export interface DockerExecutor extends Executor {
   /** Reads the tar archive that a job left. */
   readonly openArchive: (ref: ArchiveRef) => Promise<Readable>;
+  /** Null if what builds run is kept from the host's network as jobs are, or why not. */
+  readonly unguardedBuilds: () => Promise<string | null>;
 }
 
 /**
@@ -115,6 +117,11 @@ export function openDockerExecutor(options: DockerExecutorOptions): DockerExecut
       opening = null;
     },
     openArchive: async (ref) => (await opened()).archives.open(ref),
+    async unguardedBuilds() {
+      const { guard } = (await opened()).site;
+      if (!options.guard?.bridges.length || guard === null) return 'SLIPWAY_GUARD_BRIDGES names no network of builds';
+      return guard.refusal();
+    },
   };
 }
 

@@ -2,9 +2,6 @@ import { isIPv6 } from 'node:net';
 import { quote } from 'shlex';
 import { BRIDGE_PREFIX, SHARED_PREFIX } from './network.ts';
 
-/** Every bridge that jobs are on. */
-const JOBS = `-i ${BRIDGE_PREFIX}+`;
-
 /**
  * Where clouds answer their machines, with credentials: link-local (AWS, Google, Azure, OpenStack and most others; also ECS's
  * tasks), Azure's host, Alibaba's. Names are asked for there too (Google, AWS): port 53 stays open, everywhere.
@@ -26,16 +23,17 @@ const FAMILIES: readonly [Family, Family] = [
     iptables: 'ip6tables',
     reject: 'icmp6-adm-prohibited',
     metadata: METADATA_6,
-    neighbours: ['135', '136'].map((type) => `${JOBS} -p ipv6-icmp --icmpv6-type ${type} -j RETURN`),
+    neighbours: ['135', '136'].map((type) => `-p ipv6-icmp --icmpv6-type ${type}`),
   },
 ];
 
 /**
  * A shell script that makes the host's firewall keep jobs apart. It only adds chains of Slipway's own (SLIPWAY-INPUT,
  * SLIPWAY-FORWARD, SLIPWAY-DENY) and the jumps to them; run again, it changes only what is missing. Exits with other than 0 if
- * the rules don't stand. `id` (letters and digits) marks the installation's own ranges in SLIPWAY-DENY.
+ * the rules don't stand. `id` (letters and digits) marks the installation's own ranges in SLIPWAY-DENY; `bridges` are further
+ * interfaces that the rules hold for.
  */
-export function guardScript(id: string, deny: readonly string[]): string {
+export function guardScript(id: string, deny: readonly string[], bridges: readonly string[]): string {
   const [four, six] = FAMILIES;
   const isSix = (range: string) => isIPv6(range.split('/')[0] ?? '');
   return `
@@ -51,7 +49,7 @@ ${family(
 )}
 # Jobs' networks have no IPv6: these are for the day when one has, and a host without IPv6 needs none.
 if ip6tables -w 10 -S INPUT >/dev/null 2>&1; then (
-${family(six, id, deny.filter(isSix))}
+${family(six, id, deny.filter(isSix), bridges)}
 ); fi
 exit 0
 `;
@@ -73,20 +71,32 @@ first() {
   fi
 }`;
 
-function family({ iptables, reject, metadata, neighbours }: Family, id: string, deny: readonly string[]): string {
+function family(
+  { iptables, reject, metadata, neighbours }: Family,
+  id: string,
+  deny: readonly string[],
+  bridges: readonly string[],
+): string {
   const no = `-j REJECT --reject-with ${reject}`;
-  const answers = `${JOBS} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN`;
-  const input = [answers, ...neighbours, `${JOBS} ${no}`];
+  const from = [`-i ${BRIDGE_PREFIX}+`, ...bridges.map((bridge) => `-i ${bridge}`)];
+  const answers = '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN';
+  const input = from.flatMap((jobs) => [
+    `${jobs} ${answers}`,
+    ...neighbours.map((asked) => `${jobs} ${asked} -j RETURN`),
+    `${jobs} ${no}`,
+  ]);
   const forward = [
-    answers,
+    ...from.map((jobs) => `${jobs} ${answers}`),
     `-i ${SHARED_PREFIX}+ -o ${BRIDGE_PREFIX}+ ${no}`,
     `-i ${BRIDGE_PREFIX}+ -o ${SHARED_PREFIX}+ ${no}`,
-    // From a job to its own services: whatever addresses their bridge has.
-    `${JOBS} -m physdev --physdev-is-bridged -j RETURN`,
-    `${JOBS} -p udp -m udp --dport 53 -j RETURN`,
-    `${JOBS} -p tcp -m tcp --dport 53 -j RETURN`,
-    ...metadata.map((range) => `${JOBS} -d ${range} ${no}`),
-    `${JOBS} -j SLIPWAY-DENY`,
+    ...from.flatMap((jobs) => [
+      // From a job to its own services: whatever addresses their bridge has.
+      `${jobs} -m physdev --physdev-is-bridged -j RETURN`,
+      `${jobs} -p udp -m udp --dport 53 -j RETURN`,
+      `${jobs} -p tcp -m tcp --dport 53 -j RETURN`,
+      ...metadata.map((range) => `${jobs} -d ${range} ${no}`),
+      `${jobs} -j SLIPWAY-DENY`,
+    ]),
   ];
   const mark = `slipway-${id}`;
   const denied = deny.map((range) => `-d ${range} -m comment --comment ${mark} ${no}`);

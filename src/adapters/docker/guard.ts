@@ -29,6 +29,8 @@ export interface Guard {
 export interface GuardSettings {
   /** Networks that jobs may not reach, beside the host and its metadata addresses: CIDRs of IPv4 or IPv6. */
   readonly deny: readonly string[];
+  /** Interfaces of the engine that are guarded like the jobs' own: `docker0`, on which BuildKit builds. */
+  readonly bridges: readonly string[];
   /** Image with iptables for setting the rules where the server can't do it itself; null: the server's own, if it has one. */
   readonly image: string | null;
 }
@@ -83,7 +85,7 @@ export function createGuard(options: GuardOptions): Guard {
 async function raise(options: GuardOptions): Promise<void> {
   const { bridge } = await options.network.ready();
   const id = options.home.replaceAll(/[^0-9A-Za-z]/g, '').slice(0, 12);
-  const script = guardScript(id, options.deny);
+  const script = guardScript(id, options.deny, options.bridges);
   let own: unknown = new Error("the engine's bridge isn't among the server's own interfaces");
   if (await isOurHost(bridge)) {
     try {

@@ -52,6 +52,11 @@ export function openDockerParts(settings: DockerSettings): {
     logger,
     clock,
   });
-  const builder = openImageBuilder({ docker, credentialsOf: credentials, openArchive: executor.openArchive });
+  const builder = openImageBuilder({
+    docker,
+    credentialsOf: credentials,
+    openArchive: executor.openArchive,
+    unguarded: executor.unguardedBuilds,
+  });
   return { executor, builder, images: { clean: async (keep) => (await pulled).clean(keep) } };
 }

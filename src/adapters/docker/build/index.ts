@@ -23,6 +23,11 @@ export interface ImageBuilderOptions {
   readonly credentialsOf: CredentialsOf;
   /** Opens an archive that the executor stored. */
   readonly openArchive: (ref: ArchiveRef) => Promise<Readable>;
+  /**
+   * Null if what builds run is kept from the host's network, or why not: a stranger's has no network then. Default: nobody
+   * asks, and it has one.
+   */
+  readonly unguarded?: () => Promise<string | null>;
   /** Waits between attempts to push if the registry can't be reached, milliseconds. */
   readonly retryDelaysMs?: readonly number[];
 }
@@ -123,7 +128,7 @@ async function pushTag(
 
 /** Builds under a temporary name. */
 async function build(
-  { docker, credentialsOf, openArchive }: ImageBuilderOptions,
+  { docker, credentialsOf, openArchive, unguarded }: ImageBuilderOptions,
   request: BuildRequest,
   tree: Tree,
   name: string,
@@ -136,6 +141,12 @@ async function build(
     dockerfile: request.build.dockerfile,
     archives: request.inputs.map((ref) => () => openArchive(ref)),
   });
+  const cutOff = request.network === 'none' || (!request.trusted && (await unguarded?.()) != null);
+  if (cutOff && request.network !== 'none') {
+    log.line(
+      "slipway: The instructions of this build have no network: it comes from somebody without write permission, and this server doesn't keep builds from the host's own. An operator may set SLIPWAY_GUARD_BRIDGES.",
+    );
+  }
   const progress = new BuildProgress((bytes) => log.write(bytes));
   try {
     const decode = await loadTraceDecoder();
@@ -147,7 +158,7 @@ async function build(
     const answer = await dial<Readable>(docker, {
       method: 'POST',
       path: '/build?',
-      options: buildOptions(request, context.dockerfile, name, session.id),
+      options: buildOptions(request, context.dockerfile, name, session.id, cutOff),
       file: context.tar,
       isStream: true,
       abortSignal: signal,
@@ -178,10 +189,11 @@ async function build(
 }
 
 function buildOptions(
-  { build, labels, repository, tags, trusted, network }: BuildRequest,
+  { build, labels, repository, tags, trusted }: BuildRequest,
   dockerfile: string,
   name: string,
   session: string,
+  cutOff: boolean,
 ): Record<string, unknown> {
   // Cache mounts (`RUN --mount=type=cache`) outlive a build. Those of repositories are apart, and so are
   // those of strangers and of builds that push nothing.
@@ -195,7 +207,7 @@ function buildOptions(
     rm: true,
     forcerm: true,
     ...(trusted && build.secrets === undefined ? {} : { extrahosts: [`${layersOf(repository, trusted)}:127.0.0.1`] }),
-    ...(network === 'none' ? { networkmode: 'none' } : {}),
+    ...(cutOff ? { networkmode: 'none' } : {}),
     ...(build.target === null ? {} : { target: build.target }),
     buildargs: JSON.stringify({ ...build.args, BUILDKIT_CACHE_MOUNT_NS: cache }),
     labels: JSON.stringify(labels),
