@@ -35,7 +35,7 @@ export async function audit({ since, repository, json }: AuditOptions): Promise<
 }
 
 /** `2026-11-21T08:00:00.000Z refused eve: deploy acme/shop staging: Why.` on one line, whatever the texts hold. */
-export function auditLine({ at, actor, action, repository, subject, decision, reason }: AuditRecord): string {
+function auditLine({ at, actor, action, repository, subject, decision, reason }: AuditRecord): string {
   const what = [action, repository, subject].filter((part) => part !== '').join(' ');
   return visible(`${new Date(at).toISOString()} ${decision} ${actor}: ${what}${reason === '' ? '' : `: ${reason}`}`);
 }
