@@ -149,6 +149,57 @@ describe('where only newcomers wait (first-time)', () => {
   });
 });
 
+describe('whatever is put together', () => {
+  const roles = ['none', 'read', 'triage', 'write', 'maintain', 'admin'] as const;
+  const people = (login: string) => [
+    null,
+    { login, bot: true, role: 'none' as const },
+    ...roles.map((role) => ({ login, bot: false, role })),
+  ];
+  const associations = [null, 'OWNER', 'MEMBER', 'COLLABORATOR', 'CONTRIBUTOR', 'FIRST_TIMER', 'NONE', ''];
+  const rules = ['always', 'first-time', 'never'] as const;
+  const all = [branch, fork].flatMap((trigger) =>
+    people('eve').flatMap((author) =>
+      [...people('eve'), ...people('ada')].flatMap((actor) =>
+        associations.flatMap((association) =>
+          rules.map((approval) => ({ trigger, author, actor, association, approval })),
+        ),
+      ),
+    ),
+  );
+  const writes = (person: Person | null): boolean => person !== null && mayWrite(person.role);
+
+  it("a trusted pull request is an App's or a writer's, and of the repository itself", () => {
+    expect(all).toHaveLength(6_144);
+    const wrong = all.filter((facts) => {
+      const { trusted } = decide(facts);
+      return trusted !== (!facts.trigger.fork && (facts.author?.bot === true || writes(facts.author)));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("what runs without being trusted or approved is by the operator's rule, or by two with write permission", () => {
+    const wrong = all.filter((facts) => {
+      const { trusted, approval } = decide(facts);
+      if (trusted || approval !== 'none') return false;
+      return facts.approval === 'always' && !(writes(facts.author) && writes(facts.actor));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('no association makes anybody trusted, and under `always` it changes nothing', () => {
+    const wrong = all.filter((facts) => {
+      const [one, other] = [decide(facts), decide({ ...facts, association: 'NONE' })];
+      return one.trusted !== other.trusted || (facts.approval === 'always' && one.approval !== other.approval);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('every reason is a sentence', () => {
+    expect(all.filter((facts) => !/^[A-Z@].*\.$/.test(decide(facts).reason))).toEqual([]);
+  });
+});
+
 it('the reason names who, which right is missing, and what GitHub says', () => {
   expect(decide({ author: eve() }).reason).toBe('@eve has no write permission on acme/shop (GitHub reports "read").');
   expect(decide({ trigger: fork, author: ada(), actor: eve() }).reason).toContain('@eve has no write permission');
