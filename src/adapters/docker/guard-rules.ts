@@ -46,6 +46,7 @@ ${family(
   four,
   id,
   deny.filter((range) => !isSix(range)),
+  bridges,
 )}
 # Jobs' networks have no IPv6: these are for the day when one has, and a host without IPv6 needs none.
 if ip6tables -w 10 -S INPUT >/dev/null 2>&1; then (
