@@ -140,7 +140,6 @@ function factsOf(
       'slipway.kind': 'inner',
       [inner.name]: inner.value,
     },
-    labelFilter: `${inner.name}=${inner.value}`,
     namePrefix: `slipway-${name}-`,
     imagePrefix: imagesOf(site, request, nonce),
     limits: site.limits,

@@ -53,7 +53,7 @@ export function answerOf(matched: Matched, json: unknown, job: JobFacts, pulled:
       return {
         Warnings: null,
         Volumes: items(record(json)['Volumes'])
-          .filter((one) => hasLabel(one['Labels'], job))
+          .filter((one) => hasLabels(one['Labels'], job))
           .map((one) => volume(one, job))
           .filter((one) => named(filtersOf(matched), String(one['Name']))),
       };
@@ -80,7 +80,7 @@ export function eventOf(json: unknown, job: JobFacts): unknown {
   const name = typeof attributes['name'] === 'string' ? attributes['name'] : '';
   const id = typeof actor['ID'] === 'string' ? actor['ID'] : '';
   const own = {
-    container: name.startsWith(job.namePrefix) && hasLabel(attributes, job),
+    container: name.startsWith(job.namePrefix) && hasLabels(attributes, job),
     network: name.startsWith(job.namePrefix),
     volume: id.startsWith(job.namePrefix),
     image: isOwn(id, job) || isOwn(name, job),
@@ -153,7 +153,7 @@ function info(json: Json, job: JobFacts): Json {
 function containers(list: readonly Json[], filters: Filters, matched: Matched, job: JobFacts): Json[] {
   const limit = Number(matched.query.get('limit')?.[0] ?? '0');
   const own = list.filter(
-    (one) => hasLabel(one['Labels'], job) && texts(one['Names']).some((name) => name.startsWith(`/${job.namePrefix}`)),
+    (one) => hasLabels(one['Labels'], job) && texts(one['Names']).some((name) => name.startsWith(`/${job.namePrefix}`)),
   );
   const shown = own
     .map((one): Json => plain({ ...one, Mounts: mounts(one['Mounts'], job) }, job))
@@ -196,7 +196,8 @@ function isOwnNetwork(json: Json, job: JobFacts): boolean {
   const name = json['Name'];
   if (typeof name !== 'string') return false;
   return (
-    (job.network !== null && name === job.network) || (name.startsWith(job.namePrefix) && hasLabel(json['Labels'], job))
+    (job.network !== null && name === job.network) ||
+    (name.startsWith(job.namePrefix) && hasLabels(json['Labels'], job))
   );
 }
 
@@ -251,9 +252,9 @@ function tags(value: unknown, job: JobFacts): readonly string[] | null {
   return texts(value).filter((name) => (isOwn(name, job) ? !isNameless(name, job) : !isPrivate(name, job)));
 }
 
-function hasLabel(labels: unknown, job: JobFacts): boolean {
-  const equals = job.labelFilter.indexOf('=');
-  return record(labels)[job.labelFilter.slice(0, equals)] === job.labelFilter.slice(equals + 1);
+function hasLabels(labels: unknown, job: JobFacts): boolean {
+  const given = record(labels);
+  return Object.entries(job.labels).every(([name, value]) => given[name] === value);
 }
 
 function named(filters: Filters, name: string): boolean {

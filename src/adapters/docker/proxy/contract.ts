@@ -108,13 +108,11 @@ export function keyOf(ref: Pick<Ref, 'kind' | 'name'>): string {
 export interface JobFacts {
   /** Cache mounts of BuildKit are shared by those with the same words here: the repository, and whether it is trusted. */
   readonly cacheNamespace: string;
-  /** On everything that is made: slipway.home, slipway.job, slipway.attempt, ..., slipway.kind: inner. */
-  readonly labels: Readonly<Record<string, string>>;
   /**
-   * `key=value` for the engine's label filters: what was made through this proxy and nothing else carries it (not the
-   * job's own container, its network, its services). Prune uses it.
+   * On everything that is made: slipway.home, slipway.job, slipway.attempt, ..., slipway.kind: inner. What carries them all
+   * is the job's own, and nothing else may (not the job's own container, its network, its services).
    */
-  readonly labelFilter: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** Before each name of a container, network and volume, as `slipway-17-1-`. Ends with `-`. */
   readonly namePrefix: string;
   /** Before each name of an image, as `slipway.local/j3f9c...` (64 random bits or more: it is a secret to other jobs). */
@@ -130,6 +128,8 @@ export interface JobFacts {
   readonly runtime: string | null;
   /** The workspace as the engine sees it; null: it isn't on the engine's host, binds are refused. */
   readonly workspaceSource: string | null;
+  /** Where the job's client finds its socket, beside /var/run/docker.sock: clients mount what DOCKER_HOST says. */
+  readonly socketPath?: string;
   /** The proxy's own socket as the engine sees it, for `-v /var/run/docker.sock:...`; null: refused. */
   readonly socketSource: string | null;
   /** Why the job may not use (pull, run, build on) a shared image; null: it may. Normalised: host/path:tag or @digest. */

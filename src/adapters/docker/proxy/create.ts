@@ -62,11 +62,11 @@ export const CONFIG: Fields = {
   Healthcheck: (value, where) =>
     object(value, where, {
       Test: texts,
-      Interval: int,
+      Interval: pause,
       Timeout: int,
       Retries: between(0, 1_000_000),
       StartPeriod: int,
-      StartInterval: int,
+      StartInterval: pause,
     }),
   ArgsEscaped: flag,
   WorkingDir: text,
@@ -82,6 +82,12 @@ export const CONFIG: Fields = {
   PublishService: dropped,
   PortSpecs: dropped,
 };
+
+/** Nanoseconds between checks: each starts a process by the engine's hand, which the limits don't count. */
+function pause(value: unknown, where: string): number {
+  const given = int(value, where);
+  return given > 0 ? Math.max(given, 500_000_000) : 0;
+}
 
 /** The name that the client gives; null: none. */
 function plainName(matched: Matched): string | null {

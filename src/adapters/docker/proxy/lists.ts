@@ -1,4 +1,4 @@
-import type { Matched, Order } from './contract.ts';
+import type { JobFacts, Matched, Order } from './contract.ts';
 import type { Context } from './context.ts';
 import { asIs, byThing, checkNamePattern, type FilterRule, readFilters, writeFilters } from './filters.ts';
 import { misread, quoted, refuse } from './refusal.ts';
@@ -114,7 +114,12 @@ export function listOf(matched: Matched, context: Context): Order {
   const query = new Map([...matched.query].filter(([name]) => passed.includes(name)));
   // What is looked at in the answer must be whole.
   if (filters.has('name')) query.delete('limit');
-  const written = writeFilters(filters, rules, context, label ? [context.job.labelFilter] : []);
+  const written = writeFilters(filters, rules, context, label ? allLabels(context.job) : []);
   if (written !== '{}') query.set('filters', [written]);
   return requestOf(matched, pathOf(matched, path, query));
+}
+
+/** All, not one: a container has the labels of its image too, but for those that its maker gave it. */
+function allLabels(job: JobFacts): string[] {
+  return Object.entries(job.labels).map(([name, value]) => `${name}=${value}`);
 }

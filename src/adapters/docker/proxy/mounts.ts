@@ -166,7 +166,7 @@ function bind(
   const source = posix.normalize(given).replace(/(?<=.)\/$/, '');
   const common = { Target: targetOf(target), ...(options.readOnly ? { ReadOnly: true } : {}) };
   const plain = { Type: 'bind', ...common, BindOptions: { Propagation: 'rprivate' } };
-  if (SOCKETS.includes(source)) {
+  if (SOCKETS.includes(source) || source === context.job.socketPath) {
     if (context.job.socketSource === null) refuse(`the Docker socket can't be mounted here (${quoted(given)}).`);
     return { ...plain, Source: context.job.socketSource };
   }

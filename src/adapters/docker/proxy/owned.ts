@@ -20,7 +20,9 @@ export interface OwnedOptions {
 
 /** Names and ids of the job's own things, and of images that it may see, among all that the engine has. */
 export function openOwned({ engine, rules, facts, self }: OwnedOptions): Owned {
-  const filter = encodeURIComponent(JSON.stringify({ label: [facts.labelFilter] }));
+  // All labels, not one: a container has the labels of its image too, but for those that its maker gave it.
+  const label = Object.entries(facts.labels).map(([name, value]) => `${name}=${value}`);
+  const filter = encodeURIComponent(JSON.stringify({ label }));
 
   const list: Record<'container' | 'network' | 'volume', () => Promise<readonly Thing[]>> = {
     async container() {
