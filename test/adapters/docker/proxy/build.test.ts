@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { id, ask, JOB, NONCE, queryOf, refusalOf, sent } from './world.ts';
 
 const P = JOB.imagePrefix;

@@ -4,7 +4,7 @@ import { dangersOf } from './dangers.ts';
 import { HARMLESS } from './harmless.ts';
 import { ask, create, id, JOB, jsonOf, NONCE, queryOf, refusalOf, sent } from './world.ts';
 
-type Json = Record<string, any>;
+type Json = Record<string, unknown>;
 const made = (body: unknown, job = JOB): Json => {
   const { order } = create(body, job);
   if (order.kind !== 'request') throw new Error(JSON.stringify(order));

@@ -83,7 +83,7 @@ export function dangersOf(body: unknown, job: JobFacts): string[] {
   say(!own, `NetworkMode ${mode}`);
   for (const link of list('links')) say(!String(link).startsWith(job.namePrefix), 'Links');
   for (const from of list('volumesfrom')) say(!/^[0-9a-f]{64}(?::(?:ro|rw|z|Z))?$/.test(String(from)), 'VolumesFrom');
-  for (const name of Object.keys((get('sysctls') ?? {}) as object)) say(!name.startsWith('net.'), `sysctl ${name}`);
+  for (const name of Object.keys(get('sysctls') ?? {})) say(!name.startsWith('net.'), `sysctl ${name}`);
   for (const [target, options] of Object.entries((get('tmpfs') ?? {}) as Record<string, string>)) {
     say(!target.startsWith('/') || /bind|loop|\//.test(options), 'Tmpfs');
   }

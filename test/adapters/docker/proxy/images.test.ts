@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { visibleImage } from '#src/adapters/docker/proxy/rules.ts';
 import { familiar, fullName, parseReference, plainName, privateName } from '#src/adapters/docker/proxy/reference.ts';
 import { ask, id, JOB, NONCE, queryOf, refusalOf, sent } from './world.ts';
@@ -88,8 +88,8 @@ describe('names, as Docker reads them', () => {
         ),
         (text) => {
           const { order } = ask('POST', `/images/app/tag?repo=${encodeURIComponent(text)}`);
-          if (order.kind === 'request')
-            expect(queryOf(order).get('repo')).toMatch(/^slipway\.local\/secretofjob17\/[a-z0-9]/);
+          const repo = order.kind === 'request' ? queryOf(order).get('repo') : `${P}/refused`;
+          expect(repo).toMatch(/^slipway\.local\/secretofjob17\/[a-z0-9]/);
         },
       ),
       { numRuns: 5000 },

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ENDPOINTS } from '#src/adapters/docker/proxy/endpoints.ts';
 import { match } from '#src/adapters/docker/proxy/rules.ts';
 import { ask, THINGS } from './world.ts';

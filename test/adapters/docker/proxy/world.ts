@@ -6,7 +6,6 @@ import * as rules from '#src/adapters/docker/proxy/rules.ts';
 export const JOB: JobFacts = {
   cacheNamespace: 'cache-of-acme-app',
   labels: { 'slipway.home': 'h1', 'slipway.job': '17', 'slipway.kind': 'inner', 'slipway.inner': '17-1' },
-  labelFilter: 'slipway.inner=17-1',
   namePrefix: 'slipway-17-1-',
   imagePrefix: 'slipway.local/secretofjob17',
   limits: { memory: 2 * 1024 ** 3, cpus: 2, pids: 512 },
@@ -50,6 +49,7 @@ export const THINGS: readonly (Thing & { readonly kind: Ref['kind'] })[] = [
 const SELF = 'f'.repeat(64);
 
 function find(ref: Ref): Thing | null {
+  if (ref.kind === 'exec' && ref.name.length < 64) return null;
   if (ref.self && ref.name.length >= 12 && SELF.startsWith(ref.name)) return { id: SELF, name: SELF };
   const all = THINGS.filter(({ kind }) => kind === ref.kind);
   for (const candidate of ref.candidates) {
