@@ -21,7 +21,12 @@ export function registryAuth(
   if (image !== image.toLowerCase()) return null;
   const account = lent(image);
   if (account === null) return sent ?? null;
-  return Buffer.from(JSON.stringify(account)).toString('base64url');
+  return encodeHeader(account);
+}
+
+/** The engine takes base64 for URLs only with its padding. */
+export function encodeHeader(json: unknown): string {
+  return Buffer.from(JSON.stringify(json)).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
 /** Clients without an account send an empty object. */

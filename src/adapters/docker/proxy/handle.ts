@@ -9,7 +9,7 @@ import {
   type Refusal,
   type Rules,
 } from './contract.ts';
-import { type Account, registryAuth } from './credentials.ts';
+import { type Account, encodeHeader, registryAuth } from './credentials.ts';
 import { connectSelf, type RealNames } from './effects.ts';
 import { type Engine, readWhole, TooLong } from './engine.ts';
 import { type Changes, type Exchange, forward, sendJson } from './forward.ts';
@@ -160,7 +160,7 @@ export function createHandler(parts: HandlerParts): Handler {
       const auth = image === null ? null : registryAuth(sent['x-registry-auth']?.[0], image, parts.lent);
       if (auth !== null) headers['x-registry-auth'] = auth;
       // An engine of long ago takes a push without one for a mistake.
-      else if (effect?.do === 'push') headers['x-registry-auth'] = Buffer.from('{}').toString('base64url');
+      else if (effect?.do === 'push') headers['x-registry-auth'] = encodeHeader({});
     }
     // Who has the same key is given what another sent of files that look the same.
     const key = 'x-docker-expose-session-sharedkey';
