@@ -19,7 +19,7 @@ export async function mirror<T extends KubernetesObject>(
     try {
       const text = await connection.request({ method: 'GET', ...source }, signal);
       const list = listOf<T>(text);
-      const objects = new Map(list.items.map((it) => [it.metadata.uid ?? '', it]));
+      const objects = new Map(list.items.filter(isObject).map((it) => [it.metadata.uid ?? '', it]));
       onChange(objects);
       const opened = performance.now();
       await followWatch(connection, source, list.metadata.resourceVersion ?? '', objects, onChange, signal);
@@ -37,7 +37,7 @@ export async function mirror<T extends KubernetesObject>(
 function listOf<T>(text: string): List<T> {
   try {
     const list = JSON.parse(text) as List<T>;
-    if (Array.isArray(list.items)) return list;
+    if (Array.isArray(list.items)) return { ...list, metadata: list.metadata ?? {} };
   } catch {
     // Told below.
   }
@@ -76,7 +76,10 @@ async function followWatch<T extends KubernetesObject>(
   }
 }
 
-function isEvent(type: unknown, object: KubernetesObject | undefined): boolean {
-  if (typeof type !== 'string' || !['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'].includes(type)) return false;
+function isEvent(type: unknown, object: KubernetesObject | null | undefined): boolean {
+  return typeof type === 'string' && ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'].includes(type) && isObject(object);
+}
+
+function isObject(object: KubernetesObject | null | undefined): boolean {
   return typeof object?.metadata === 'object' && object.metadata !== null;
 }

@@ -1,3 +1,4 @@
+import { PlatformError } from '#src/model/outcome.ts';
 import type { WorkloadKind } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 import type { ClusterEvent, KubernetesObject, Pod, Workload } from './objects.ts';
@@ -13,8 +14,18 @@ export interface Seen {
   readonly events: readonly ClusterEvent[] | null;
 }
 
-/** The facts that decisions need. Pure; throws nothing. */
+/** The facts that decisions need. Pure. Throws PlatformError where an object isn't what the API documents. */
 export function stateOf(seen: Seen): WorkloadState {
+  try {
+    return factsOf(seen);
+  } catch (error) {
+    const message =
+      'The Kubernetes API described the workload, or what belongs to it, in a way that is not understood.';
+    throw new PlatformError(`${message} Check what answers at its address.`, { cause: error });
+  }
+}
+
+function factsOf(seen: Seen): WorkloadState {
   const { kind, workload } = seen;
   const { metadata, spec, status = {} } = workload;
   const daemon = kind === 'daemonset';
@@ -37,14 +48,22 @@ export function stateOf(seen: Seen): WorkloadState {
     settled: kind !== 'statefulset' || status.currentRevision === status.updateRevision,
     image: imageOf(workload, seen.container) ?? '',
     conditions: (status.conditions ?? []).map((it) => ({
-      type: it.type,
-      status: it.status,
-      reason: it.reason ?? '',
-      message: it.message ?? '',
+      type: textOf(it.type),
+      status: textOf(it.status),
+      reason: textOf(it.reason),
+      message: textOf(it.message),
     })),
-    troubles: troublesOf(seen, currentPods(seen)),
+    troubles: troublesOf(seen, currentPods(seen)).map((it) => ({
+      ...it,
+      reason: textOf(it.reason),
+      message: textOf(it.message),
+    })),
     hidden: seen.pods === null ? 'pods' : '',
   };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** Image of the container in the pod template, or null if there is no such container. */
