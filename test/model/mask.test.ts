@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createMasker, maskText } from '#src/model/mask.ts';
 
 function mask(values: readonly string[], chunks: readonly (string | Buffer)[]): string {
