@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { lstat, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,7 @@ let server: GitServer;
 let remote: GitRepository;
 let source: GitSource;
 let asked: number;
+const opened: Server[] = [];
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'slipway-git-attacks-'));
@@ -30,6 +31,10 @@ beforeEach(async () => {
   source = await open();
 });
 afterEach(async () => {
+  for (const other of opened.splice(0)) {
+    other.close();
+    other.closeAllConnections();
+  }
   await source.close();
   await server.close();
   await rm(home, { recursive: true, force: true });
@@ -111,12 +116,11 @@ describe('a clone address', () => {
 
   it('of another host is never asked, and no token made for it', async () => {
     let requests = 0;
-    const other = createServer((_request, response) => {
+    const other = await listen((_request, response) => {
       requests += 1;
       response.end();
     });
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}/acme/shop.git`;
+    const url = `${other}/acme/shop.git`;
     const commit = { sha: 'a'.repeat(40), ref };
     const repository = repositoryAt(url);
     const message = /leads to http:\/\/127\.0\.0\.1:\d+, but this server fetches from/;
@@ -124,29 +128,30 @@ describe('a clone address', () => {
     await expect(source.read(repository, commit, ['slipway.yml'], signal)).rejects.toThrow(message);
     await expect(source.tree(repository, commit, signal)).rejects.toThrow(message);
     expect([requests, asked]).toEqual([0, 0]);
-    other.close();
   });
 
   it('that redirects elsewhere is not followed, and the token stays', async () => {
     let requests = 0;
-    const evil = createServer((_request, response) => {
+    const evil = await listen((_request, response) => {
       requests += 1;
       response.end();
     });
-    await new Promise<void>((resolve) => evil.listen(0, '127.0.0.1', resolve));
-    const target = `http://127.0.0.1:${(evil.address() as AddressInfo).port}`;
-    const moved = createServer((request, response) => {
-      response.writeHead(302, { location: `${target}${request.url}` }).end();
+    const origin = await listen((request, response) => {
+      response.writeHead(302, { location: `${evil}${request.url}` }).end();
     });
-    await new Promise<void>((resolve) => moved.listen(0, '127.0.0.1', resolve));
-    const origin = `http://127.0.0.1:${(moved.address() as AddressInfo).port}`;
     await using own = await closing(open({ origin }));
     await expect(own.source.resolve(repositoryAt(`${origin}/acme/shop.git`), ref, signal)).rejects.toThrow(/redirect/);
     expect(requests).toBe(0);
-    evil.close();
-    moved.close();
   });
 });
+
+/** Another server, which ends with the test. Answers its address. */
+async function listen(listener: RequestListener): Promise<string> {
+  const other = createServer(listener);
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  opened.push(other);
+  return `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+}
 
 async function closing(opening: Promise<GitSource>): Promise<AsyncDisposable & { source: GitSource }> {
   const own = await opening;
@@ -263,9 +268,9 @@ describe('a hostile tree', () => {
     const files = await source.read(repository, { sha, ref }, ['slipway.yml'], signal);
     expect(files.get('slipway.yml')).toBe('jobs: {}');
     await source.close();
-    expect(readdirSync(join(home, 'trees'), { recursive: true }).filter((name) => String(name).includes('bomb'))).toEqual(
-      [],
-    );
+    expect(
+      readdirSync(join(home, 'trees'), { recursive: true }).filter((name) => String(name).includes('bomb')),
+    ).toEqual([]);
   });
 
   it('whose files are larger in all than a disk is given up', async () => {
