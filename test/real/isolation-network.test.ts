@@ -123,6 +123,15 @@ it("a job reaches neither the cloud's metadata nor what the operator denied, but
   expect(await job([places])).toMatch(/^no\nno\nhere\n/m);
 });
 
+it('nor in the moments in which the engine, making a network, takes its own jump to DOCKER-USER away', async () => {
+  const jump = 'FORWARD -j DOCKER-USER';
+  const without = async (work: () => Promise<void>) => {
+    await run('iptables', ['-w', '-D', 'FORWARD', '-j', 'DOCKER-USER']);
+    await work().finally(() => run('/bin/sh', ['-c', `iptables -w -C ${jump} 2>/dev/null || iptables -w -I ${jump}`]));
+  };
+  await without(async () => expect(await job([ask([`${METADATA} 80`, `${ALLOWED} 80`])])).toContain('no\nhere\n'));
+}, 30_000);
+
 it('jobs and services of different jobs do not reach each other, a job its own services by name', async () => {
   const serve =
     "while :; do echo here | nc -l -p 7777; done & ip addr show eth0 | sed -n 's/.*inet \\([0-9.]*\\).*/at \\1/p'";
@@ -145,16 +154,14 @@ it('jobs and services of different jobs do not reach each other, a job its own s
     ends,
   );
   const withService = told();
-  const second = guarded.run(
-    jobRequest([`nc db 7777 </dev/null; nslookup db | tail -n 3; ${serve}; ${wait}`], { image, services: [db] }),
-    Promise.resolve(site.tree),
-    withService.listener,
-    ends,
-  );
+  const served = jobRequest([`nc db 7777 </dev/null; ${serve}; ${wait}`], { image, services: [db] });
+  const second = guarded.run(served, Promise.resolve(site.tree), withService.listener, ends);
   await Promise.all([teller.shows('at 1'), withService.shows('at 1')]);
   expect(withService.log()).toContain('here');
   const found = [teller, withService].map((one) => /at ([\d.]+)/.exec(one.log())?.[1] ?? '');
-  const service = /Address(?: 1)?: ([\d.]+)/.exec(withService.log())?.[1] ?? '';
+  const filters = { label: [`slipway.job=${served.jobId}`, 'slipway.kind=service'] };
+  const [container] = await docker.listContainers({ filters });
+  const service = Object.values(container?.NetworkSettings.Networks ?? {})[0]?.IPAddress ?? '';
   expect(service).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
   // They do listen, as the host sees.
   for (const address of [...found, service]) expect(await said(address, 7777)).toBe('here\n');
@@ -260,6 +267,7 @@ it('the rules change nothing of others, and nothing when they stand', async () =
   const { stdout } = await run('unshare', ['--net', '/bin/sh', '-c', script]);
   const [first = '', second, third = ''] = stdout.split('---\n');
   expect(second).toBe(first);
+  expect(first).toMatch(/\*(security|mangle)\n[^]*-A FORWARD -j SLIPWAY-FORWARD\n/);
   expect(first).toContain('-A INPUT -j SLIPWAY-INPUT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n');
   expect(first).toContain('-A DOCKER-USER -j SLIPWAY-FORWARD\n-A DOCKER-USER -i other -j DROP\n');
   expect(first).toContain('-d 10.0.0.0/8 -m comment --comment slipway-one');

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,11 +19,16 @@ export interface OwnEngine {
   dispose(): Promise<void>;
 }
 
-/** An engine of the test's own that may be killed: without networks, beside the machine's. */
-export async function startEngine(): Promise<OwnEngine> {
+/**
+ * An engine of the test's own that may be killed: without networks, beside the machine's. `remaps`: with user namespace
+ * remapping, to users from 200000 on.
+ */
+export async function startEngine(options: { readonly remaps?: boolean } = {}): Promise<OwnEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-engine-'));
   const socket = join(folder, 'docker.sock');
   const docker = new Docker({ socketPath: socket });
+  const ranges = join(folder, 'ranges');
+  await writeFile(ranges, 'nobody:200000:65536\nnogroup:200000:65536\n');
   let engine: ChildProcess | null = null;
 
   async function start(): Promise<void> {
@@ -48,7 +53,12 @@ export async function startEngine(): Promise<OwnEngine> {
     // Of one that was killed: an engine takes a number that is used again, or a dead child, for its own.
     for (const stale of ['pid', 'exec/containerd/containerd.pid']) await rm(join(folder, stale), { force: true });
     // An engine without a bridge removes docker0, which is the machine's engine's: it gets interfaces of its own.
-    engine = spawn('unshare', ['--net', 'dockerd', ...args], { stdio: 'ignore' });
+    // The users' ranges are those of a view of its own of /etc.
+    const remapped = 'for f in subuid subgid; do mount --bind "$0" /etc/$f || exit; done; exec dockerd "$@"';
+    const command = options.remaps
+      ? ['--mount', '--propagation', 'slave', 'sh', '-c', remapped, ranges, ...args, '--userns-remap=nobody:nogroup']
+      : ['dockerd', ...args];
+    engine = spawn('unshare', ['--net', ...command], { stdio: 'ignore' });
     for (let i = 0; ; i++) {
       if (await docker.ping().catch(() => null)) return;
       if (i > 200) throw new Error('The engine of the test did not start in 20 s.');

@@ -58,28 +58,48 @@ exit 0
 
 const FUNCTIONS = `
 fail() { echo "$1" >&2; exit 1; }
-ipt() { "$tables" -w 10 "$@"; }
-# The rule, or the whole chain from standard input if one of its rules is missing.
+ipt() { "$tables" -w 10 -t "$table" "$@"; }
 holds() { ipt -C "$@" >/dev/null 2>&1; }
 restore() { "$tables-restore" -w 10 --noflush || fail "$tables can't set rules"; }
 # CHAIN TARGET: the jump is the chain's first rule, so that nobody's rule lets pass before.
 first() {
   [ "$(ipt -S "$1" 1 2>/dev/null)" != "-A $1 -j $2" ] || return 0
   if holds "$1" -j "$2"; then
-    printf '*filter\\n-D %s -j %s\\n-I %s 1 -j %s\\nCOMMIT\\n' "$1" "$2" "$1" "$2" | restore
+    printf '*%s\\n-D %s -j %s\\n-I %s 1 -j %s\\nCOMMIT\\n' "$table" "$1" "$2" "$1" "$2" | restore
   else
     ipt -I "$1" 1 -j "$2" || fail "$tables can't change $1"
   fi
 }`;
 
-function family(
-  { iptables, reject, metadata, neighbours }: Family,
+/**
+ * The rules twice: in the table filter, which tells the job at once that it is refused, but where the engine takes its jump to
+ * DOCKER-USER away for a moment whenever it makes a network; and in one that the engine doesn't touch, where what slipped
+ * through is dropped. (mangle comes before filter: where there is no table security, jobs wait for an answer in vain.)
+ */
+function family(kind: Family, id: string, deny: readonly string[], bridges: readonly string[]): string {
+  return `
+tables=${kind.iptables}
+table=filter
+ipt -S INPUT >/dev/null || fail "$tables doesn't work here"
+up=FORWARD
+if ipt -S DOCKER-USER >/dev/null 2>&1; then up=DOCKER-USER; fi
+${inTable(kind, `-j REJECT --reject-with ${kind.reject}`, id, deny, bridges)}
+table=security
+ipt -S INPUT >/dev/null 2>&1 || table=mangle
+up=FORWARD
+${inTable(kind, '-j DROP', id, deny, bridges)}
+`;
+}
+
+function inTable(
+  { metadata, neighbours }: Family,
+  no: string,
   id: string,
   deny: readonly string[],
   bridges: readonly string[],
 ): string {
-  const no = `-j REJECT --reject-with ${reject}`;
-  const from = [`-i ${BRIDGE_PREFIX}+`, ...bridges.map((bridge) => `-i ${bridge}`)];
+  const all = `-i ${BRIDGE_PREFIX}+`;
+  const from = [all, ...bridges.map((bridge) => `-i ${bridge}`)];
   const answers = '-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN';
   const input = from.flatMap((jobs) => [
     `${jobs} ${answers}`,
@@ -88,11 +108,12 @@ function family(
   ]);
   const forward = [
     ...from.map((jobs) => `${jobs} ${answers}`),
-    `-i ${SHARED_PREFIX}+ -o ${BRIDGE_PREFIX}+ ${no}`,
-    `-i ${BRIDGE_PREFIX}+ -o ${SHARED_PREFIX}+ ${no}`,
+    `-i ${SHARED_PREFIX}+ -o ${SHARED_PREFIX}+ ${no}`,
+    // From a job to its own services: whatever addresses their bridge has.
+    ...from.map((jobs) => `${jobs} -m physdev --physdev-is-bridged -j RETURN`),
+    // To other jobs and what else runs on the engine.
+    ...[`${BRIDGE_PREFIX}+`, 'docker0', 'br-+'].map((others) => `${all} -o ${others} ${no}`),
     ...from.flatMap((jobs) => [
-      // From a job to its own services: whatever addresses their bridge has.
-      `${jobs} -m physdev --physdev-is-bridged -j RETURN`,
       `${jobs} -p udp -m udp --dport 53 -j RETURN`,
       `${jobs} -p tcp -m tcp --dport 53 -j RETURN`,
       ...metadata.map((range) => `${jobs} -d ${range} ${no}`),
@@ -101,31 +122,30 @@ function family(
   ];
   const mark = `slipway-${id}`;
   const denied = deny.map((range) => `-d ${range} -m comment --comment ${mark} ${no}`);
+  const own = `ipt -S SLIPWAY-DENY | grep -F -e ${quote(`--comment ${mark} `)}`;
   return `
-tables=${iptables}
-ipt -S INPUT >/dev/null || fail "$tables doesn't work here"
 ipt -N SLIPWAY-DENY 2>/dev/null
 ${chain('SLIPWAY-INPUT', input)}
 ${chain('SLIPWAY-FORWARD', forward)}
 # This installation's own ranges.
 wanted=${quote(deny.toSorted().join(' '))}
-there=$(ipt -S SLIPWAY-DENY | grep -F -e ${quote(`--comment ${mark} `)} | sed 's/.* -d \\([^ ]*\\) .*/\\1/' | sort | tr '\\n' ' ')
+there=$(${own} | sed 's/.* -d \\([^ ]*\\) .*/\\1/' | sort | tr '\\n' ' ')
 if [ "$wanted " != "$there" ] && [ "$wanted$there" != '' ]; then
-  { echo '*filter'
-    ipt -S SLIPWAY-DENY | grep -F -e ${quote(`--comment ${mark} `)} | sed 's/^-A/-D/'
+  { echo "*$table"
+    ${own} | sed 's/^-A/-D/'
     printf '%s\\n' ${denied.map((rule) => quote(`-A SLIPWAY-DENY ${rule}`)).join(' ')}
     echo COMMIT; } | restore
 fi
 first INPUT SLIPWAY-INPUT
-if ipt -S DOCKER-USER >/dev/null 2>&1; then first DOCKER-USER SLIPWAY-FORWARD; else first FORWARD SLIPWAY-FORWARD; fi
+first "$up" SLIPWAY-FORWARD
 `;
 }
 
-/** All rules of a chain, or none: the chain is replaced at once. */
+/** All rules of a chain, or none: the chain is replaced at once if one is missing. */
 function chain(name: string, rules: readonly string[]): string {
-  const lines = ['*filter', `:${name} - [0:0]`, ...rules.map((rule) => `-A ${name} ${rule}`), 'COMMIT'];
+  const lines = [`:${name} - [0:0]`, ...rules.map((rule) => `-A ${name} ${rule}`), 'COMMIT'];
   return `
 if ! { ${rules.map((rule) => `holds ${name} ${rule}`).join(' && ')}; }; then
-  printf '%s\\n' ${lines.map((line) => quote(line)).join(' ')} | restore
+  { echo "*$table"; printf '%s\\n' ${lines.map((line) => quote(line)).join(' ')}; } | restore
 fi`;
 }
