@@ -78,6 +78,8 @@ export interface JobContainer {
   readonly access: Omit<HostAccess, 'network'> | null;
   /** Null: the engine's default. */
   readonly runtime: string | null;
+  /** As Site.remaps. */
+  readonly remaps: boolean;
 }
 
 /** Creates the container that waits for its job's `go`. The folders must exist. */
@@ -95,6 +97,8 @@ export async function createJobContainer(docker: Docker, spec: JobContainer): Pr
       HostConfig: {
         ...confinement(spec.limits),
         ...(access?.privileged ? PRIVILEGED : {}),
+        // These two are the host's own users' or nobody's, says the engine.
+        ...(spec.remaps && (access?.privileged || spec.network === 'host') ? { UsernsMode: 'host' } : {}),
         ...(spec.runtime === null ? {} : { Runtime: spec.runtime }),
         // The shell that waits for `go` is PID 1 and reaps, so that an init of its own isn't needed.
         Init: false,

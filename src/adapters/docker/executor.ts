@@ -140,7 +140,12 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
   // Told at start, not with the first job.
   void guard?.known();
   const limits = { memory: 4 * 1024 ** 3, cpus: null, pids: 2048, files: null, disk: null, ...options.limits };
-  const layers = await dockerRoot(docker);
+  const { root: layers, remaps } = await lookAt(docker);
+  // Told once, so that the operator sees what keeps jobs apart from the host.
+  logger.info(
+    { remaps },
+    remaps ? 'the engine maps the users of jobs' : 'root in a job is root of the host, without its powers',
+  );
   const seesLayers = layers !== null && (await isSeen(layers));
   const disk = createDiskWatch({
     limit: limits.disk,
@@ -160,12 +165,14 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
     workspaces: await openWorkspaces(
       jobs,
       join(home, 'mounts'),
-      options.workspace !== 'copy' && !hostPaths.inContainer,
+      // Files of the server's users are nobody's where users are mapped.
+      options.workspace !== 'copy' && !hostPaths.inContainer && !remaps,
     ),
     limits,
     network,
     guard,
     disk,
+    remaps,
     logger,
     inUse: new Set(),
     background: createBackground(logger),
@@ -181,10 +188,19 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
   };
 }
 
-/** Folder in which the engine keeps images and containers, on its host. */
-async function dockerRoot(docker: Docker): Promise<string | null> {
-  const { DockerRootDir } = (await docker.info()) as { readonly DockerRootDir?: string };
-  return DockerRootDir ?? null;
+interface EngineFacts {
+  /** Folder in which the engine keeps images and containers, on its host. */
+  readonly root: string | null;
+  /** User namespace remapping is on. */
+  readonly remaps: boolean;
+}
+
+async function lookAt(docker: Docker): Promise<EngineFacts> {
+  const { DockerRootDir, SecurityOptions } = (await docker.info()) as {
+    readonly DockerRootDir?: string;
+    readonly SecurityOptions?: readonly string[] | null;
+  };
+  return { root: DockerRootDir ?? null, remaps: SecurityOptions?.includes('name=userns') ?? false };
 }
 
 /** The engine's id. PlatformError if it doesn't answer, or no job could run on it. */

@@ -213,7 +213,7 @@ async function fillWorkspace(
   nonce: string,
 ): Promise<void> {
   const { workspaces } = site;
-  if (image.otherUser) {
+  if (image.otherUser || site.remaps) {
     const answer = output.mark('owner');
     await folder.go(ownerQuestion(nonce));
     await answer;

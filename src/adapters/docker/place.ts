@@ -43,6 +43,8 @@ export interface Site {
   /** Null: nothing keeps jobs from the host's network. */
   readonly guard: Guard | null;
   readonly disk: DiskWatch;
+  /** The engine maps the users of containers to others of the host: their root has no power over the server's files. */
+  readonly remaps: boolean;
   readonly logger: Logger;
   /** Names of the folders, containers and networks that this process uses: no sweep touches them. */
   readonly inUse: Set<string>;
@@ -126,6 +128,7 @@ export async function openPlace(site: Site, request: PlaceRequest): Promise<Plac
       network,
       access: request.reach.access,
       runtime: request.reach.runtime,
+      remaps: site.remaps,
     });
     await startIn(site, container, request.image.name);
     return watched(site, { container, folder, image: request.image, names: [own, name] });
