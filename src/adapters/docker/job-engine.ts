@@ -35,7 +35,12 @@ export interface JobEngine {
 /** What a job with an engine of its own finds in its environment. SLIPWAY_IMAGES: before the names of its images in FROM. */
 export function engineEnv(site: Site, request: JobRequest, nonce: string): Readonly<Record<string, string>> {
   if (request.docker === null) return {};
-  return { DOCKER_HOST: `unix://${CONTROL}/${SOCKET}`, SLIPWAY_IMAGES: imagesOf(site, request, nonce) };
+  return {
+    DOCKER_HOST: `unix://${CONTROL}/${SOCKET}`,
+    SLIPWAY_IMAGES: imagesOf(site, request, nonce),
+    // The client would call buildx, which talks to BuildKit past the Engine API.
+    DOCKER_BUILDKIT: '0',
+  };
 }
 
 /** What the log of such a job must not show: other jobs could use its images by it. */
@@ -148,6 +153,7 @@ function factsOf(
     bridgeOptions: { 'com.docker.network.bridge.name': `${BRIDGE_PREFIX}n{nonce}` },
     runtime,
     workspaceSource: site.hostPaths.translate(site.workspaces.seen(place.folder.workspace)),
+    socketPath: `${CONTROL}/${SOCKET}`,
     socketSource: site.hostPaths.translate(join(place.folder.path, 'engine', SOCKET)),
     refuseImage(reference) {
       const host = registryOf(reference);

@@ -39,11 +39,16 @@ export function buildImage(matched: Matched, context: Context): Order {
   set('outputs', outputs(get('outputs'), buildKit));
   set('buildargs', buildArgs(get('buildargs'), buildKit, job));
   set('labels', get('labels') === '' ? '' : JSON.stringify(labels(parseJson(get('labels')), 'labels')));
-  set('cachefrom', cacheFrom(get('cachefrom'), buildKit, context));
+  // The classic builder takes layers of all jobs for cache unless it is told whose: an argument that isn't in the key
+  // (http_proxy), or a network, may have made them other than they look.
+  const cache = [...(buildKit ? [] : (query.get('t') ?? [])), ...cacheFrom(get('cachefrom'), buildKit, context)];
+  set('cachefrom', cache.length === 0 ? '' : JSON.stringify(cache));
   const hosts = (matched.query.get('extrahosts') ?? []).filter((host) => host !== '');
   const odd = hosts.find((host) => !/^[A-Za-z0-9_.-]{1,253}[:=](?:host-gateway|[0-9a-fA-F.:[\]]{2,47})$/.test(host));
   if (odd !== undefined) misread(`The parameter extrahosts may not be ${quoted(odd)}.`);
-  if (hosts.length > 0) query.set('extrahosts', hosts);
+  // BuildKit's layers have the hosts in their key: so those of other repositories, and of strangers, are never taken.
+  const key = buildKit ? [`slipway-${job.cacheNamespace}:127.0.0.1`] : [];
+  if (hosts.length + key.length > 0) query.set('extrahosts', [...hosts, ...key]);
   for (const name of ['q', 'nocache']) for (const [key, value] of optional(matched, name)) query.set(key, value);
   set('pull', ['', '0', 'false', 'no', 'none'].includes(get('pull').toLowerCase()) ? '' : '1');
   // Containers of a build's steps have no label, and none may stay.
@@ -127,9 +132,9 @@ function buildArgs(given: string, buildKit: boolean, job: JobFacts): string {
 }
 
 /** Own images by their private names; BuildKit may ask the registry for the rest. */
-function cacheFrom(given: string, buildKit: boolean, context: Context): string {
-  if (given === '') return '';
-  const names = texts(parseJson(given), 'cachefrom').flatMap((name) => {
+function cacheFrom(given: string, buildKit: boolean, context: Context): readonly string[] {
+  if (given === '') return [];
+  return texts(parseJson(given), 'cachefrom').flatMap((name) => {
     if (name === '') return [];
     const full = fullName(clientReference(name, context.job));
     const thing = context.maybe('image', name);
@@ -138,7 +143,6 @@ function cacheFrom(given: string, buildKit: boolean, context: Context): string {
     const why = context.job.refuseImage(full);
     return why === null ? [full] : [];
   });
-  return names.length === 0 ? '' : JSON.stringify(names);
 }
 
 function limits(get: (name: string) => string, set: (name: string, value: string) => void, job: JobFacts): void {

@@ -106,7 +106,10 @@ export function keyOf(ref: Pick<Ref, 'kind' | 'name'>): string {
 
 /** What the engine's names, paths and limits are for a job. */
 export interface JobFacts {
-  /** Cache mounts of BuildKit are shared by those with the same words here: the repository, and whether it is trusted. */
+  /**
+   * Layers and cache mounts of BuildKit are shared by those with the same word here (letters and digits): of the
+   * repository, and whether it is trusted. Others can't guess it.
+   */
   readonly cacheNamespace: string;
   /**
    * On everything that is made: slipway.home, slipway.job, slipway.attempt, ..., slipway.kind: inner. What carries them all

@@ -48,10 +48,10 @@ it('whatever body is given, what goes on has no danger in it', () => {
       through += sent ? 1 : 0;
       expect(sent ? dangersOf(jsonOf(order), JOB) : order.kind).toEqual(sent ? [] : 'refusal');
     }),
-    { numRuns: 10_000 },
+    { numRuns: 5_000 },
   );
   // Else the property says nothing.
-  expect(through).toBeGreaterThan(300);
+  expect(through).toBeGreaterThan(150);
 });
 
 it('one dangerous option among harmless ones is enough to be refused', () => {
@@ -134,7 +134,7 @@ it('no text crashes the reader, hangs it or reaches a prototype', () => {
         expect(Object.keys(Object.prototype)).toEqual([]);
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: 5_000 },
   );
 });
 

@@ -25,6 +25,7 @@ describe('a classic build', () => {
       memswap: String(JOB.limits.memory),
       cpuperiod: '100000',
       cpuquota: '200000',
+      cachefrom: `["${P}/app:latest"]`,
     });
   });
   it('has a private name where none is given', () => {
@@ -66,7 +67,7 @@ describe('a classic build', () => {
       buildargs: '{"A":"1","B":null}',
       labels: '{"a":"b"}',
       extrahosts: 'db:10.0.0.1',
-      cachefrom: `["${P}/app:latest","docker.io/library/alpine:latest"]`,
+      cachefrom: `["${P}/slipway.untagged/image:${NONCE}","${P}/app:latest","docker.io/library/alpine:latest"]`,
       target: 'prod',
       platform: 'linux/arm64',
     });
@@ -92,6 +93,15 @@ describe('a build with BuildKit', () => {
       'upload-request:slipway-17-1-abc',
     );
     expect(queryOf(sent('POST', '/build/cancel?id=deadbeef')).get('id')).toBe('slipway-17-1-deadbeef');
+  });
+  it('takes no layer that another repository or a stranger made', () => {
+    const own = 'slipway-cache-of-acme-app:127.0.0.1';
+    expect(queryOf(sent('POST', '/build?version=2')).getAll('extrahosts')).toEqual([own]);
+    const hosts = queryOf(sent('POST', '/build?version=2&extrahosts=slipway-other:127.0.0.1')).getAll('extrahosts');
+    expect(hosts).toEqual(['slipway-other:127.0.0.1', own]);
+    // The classic builder has no such key: it is told whose images it may take.
+    expect(query('t=app&cachefrom=%5B%5D')['cachefrom']).toBe(`["${P}/app:latest"]`);
+    expect(query('')['cachefrom']).toMatch(/^\["slipway.local\/secretofjob17\//);
   });
   it('has cache mounts of its own, whatever the client says', () => {
     expect(query(`version=2&buildargs=${json({ BUILDKIT_CACHE_MOUNT_NS: 'other', A: '1' })}`)['buildargs']).toBe(
