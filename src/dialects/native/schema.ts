@@ -22,7 +22,7 @@ const hostName = z
 const variableName = z
   .string()
   .regex(
-    /^[A-Za-z_][A-Za-z0-9_]*$/,
+    /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/,
     'must be the name of a variable: letters, digits and _, not starting with a digit',
   );
 const environmentName = z
@@ -55,7 +55,7 @@ const variables = z.record(variableName, scalar);
 const secretName = z
   .string()
   .regex(
-    /^[A-Za-z_][A-Za-z0-9_]{0,254}$/,
+    /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,254}$/,
     'must be the name of a secret: letters, digits and _, not starting with a digit, at most 255',
   );
 const secretId = z
