@@ -106,6 +106,11 @@ describe('what a container becomes', () => {
     expect(run({}, { ...JOB, limits: { ...JOB.limits, cpus: null } })).not.toHaveProperty('NanoCpus');
   });
 
+  it('is not checked so often that the engine has nothing else to do', () => {
+    const checked = made({ Image: 'alpine', Healthcheck: { Test: ['CMD', 'x'], Interval: 1, StartInterval: 2e9 } });
+    expect(checked['Healthcheck']).toMatchObject({ Interval: 500_000_000, StartInterval: 2e9 });
+  });
+
   it('drops capabilities, adds those of the job', () => {
     expect(run({ CapDrop: ['ALL'], CapAdd: ['cap_chown'] })['CapAdd']).toEqual(['CHOWN']);
     expect(run({ CapDrop: ['KILL'] })['CapAdd']).toEqual(JOB.capabilities.filter((name) => name !== 'KILL'));
