@@ -23,6 +23,9 @@ import { createProxyServer } from './proxy/server.ts';
 /** Name of the socket in the job's control folder. */
 const SOCKET = 'docker.sock';
 
+/** In the job's folder, beside what its container sees. */
+const OWN = 'engine';
+
 /** An image has a real name only while one job pushes it. */
 const realNames = lockByName();
 
@@ -30,6 +33,11 @@ const realNames = lockByName();
 export interface JobEngine {
   /** Cuts the job off, and waits for what is under way. What it made is removed by `removeMade`. */
   close(): Promise<void>;
+}
+
+/** Gives names of images back that a job pushed under when its server died. `path` is the job's folder. */
+export async function restoreNames(site: Site, path: string): Promise<void> {
+  await openRealNames(await engineOf(site.docker), realNames, join(path, OWN)).restore();
 }
 
 /** What a job with an engine of its own finds in its environment. SLIPWAY_IMAGES: before the names of its images in FROM. */
@@ -71,23 +79,22 @@ export async function openJobEngine(
 ): Promise<JobEngine | null> {
   const { docker } = request;
   if (docker === null) return null;
+  await restoreNames(site, place.folder.path);
   const network = await networkOf(site, place);
   if (network === undefined) return null;
   const facts = factsOf({ site, credentialsOf }, request, docker, place, nonce, network);
   const engine = await engineOf(site.patient);
   const self = place.container.id;
   const folder = site.workspaces.seen(place.folder.path);
-  const own = join(place.folder.path, 'engine');
+  const own = join(place.folder.path, OWN);
   await mkdir(own, { recursive: true, mode: 0o700 });
   const toEngine = (path: string) => site.hostPaths.translate(path);
-  const names = openRealNames(engine, realNames, own);
-  await names.restore();
   const handler = createHandler({
     engine,
     rules,
     facts,
     self,
-    names,
+    names: openRealNames(engine, realNames, own),
     owned: openOwned({ engine, rules, facts, self }),
     binds: openBinds({ folder, mounts: site.workspaces.mounts, toEngine }),
     secret: digest(`sessions\n${nonce}`, 32),
@@ -154,7 +161,7 @@ function factsOf(
     runtime,
     workspaceSource: site.hostPaths.translate(site.workspaces.seen(place.folder.workspace)),
     socketPath: `${CONTROL}/${SOCKET}`,
-    socketSource: site.hostPaths.translate(join(place.folder.path, 'engine', SOCKET)),
+    socketSource: site.hostPaths.translate(join(place.folder.path, OWN, SOCKET)),
     refuseImage(reference) {
       const host = registryOf(reference);
       // What is here from such a registry came with the operator's credentials.

@@ -3,6 +3,7 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeContainer } from './container.ts';
+import { restoreNames } from './job-engine.ts';
 import {
   type Found,
   type FoundContainer,
@@ -83,7 +84,10 @@ export async function sweep(
     if (found.owner === null && (kept.has(found.name) || isYoung)) continue;
     const path = join(site.jobs, found.name);
     const left = { container: null, folder: null, image: found.image, names: [] };
-    await remove('A folder', found, found.owner, () => clear(site, path, left));
+    await remove('A folder', found, found.owner, async () => {
+      await restoreNames(site, path);
+      await clear(site, path, left);
+    });
   }
   return removed;
 }
