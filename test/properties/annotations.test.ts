@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { cleanTerminal, createAnnotator, failingPart, maxAnnotations } from '#src/model/annotations/index.ts';
 import { readJunit } from '#src/model/annotations/junit.ts';
 import { placesOf } from '#src/model/annotations/places.ts';

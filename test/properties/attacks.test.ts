@@ -17,6 +17,7 @@ async function answer(name: string): Promise<unknown> {
   const asked = worker;
   const stop = new AbortController();
   const answered = once(asked, 'message', { signal: stop.signal }).then(([said]: unknown[]) => said);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
   asked.postMessage(name);
   const late = sleep(deadline, 'it hangs', { signal: stop.signal });
   late.catch(() => undefined);

@@ -165,11 +165,10 @@ export const attacks: Readonly<Record<string, () => void | Promise<void>>> = {
   },
 };
 
-parentPort?.on('message', async (name: string) => {
-  try {
-    await attacks[name]?.();
-    parentPort?.postMessage('done');
-  } catch (error) {
-    parentPort?.postMessage(String(error));
-  }
-});
+async function answer(name: string): Promise<void> {
+  const said = await (async () => attacks[name]?.())().then(() => 'done', String);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
+  parentPort?.postMessage(said);
+}
+
+parentPort?.on('message', (name: string) => void answer(name));

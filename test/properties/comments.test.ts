@@ -1,5 +1,6 @@
+/* oxlint-disable jest/no-conditional-expect -- what is asked of an answer depends on what it is */
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { helpText, parseCommand } from '#src/model/command.ts';
 import { anyText, check, madeOf, patience, subject } from './support.ts';
 

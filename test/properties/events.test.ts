@@ -1,7 +1,8 @@
+/* oxlint-disable jest/no-conditional-expect -- what is asked of an answer depends on what it is */
 import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
 import type { WebhookDefinition } from '@octokit/webhooks-examples';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ZodError } from 'zod';
 import { handledEvents, isOfUse, type Understood, understand } from '#src/adapters/github/understand.ts';
 import { runKey } from '#src/model/event.ts';

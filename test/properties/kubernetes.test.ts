@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Connection } from '#src/adapters/kubernetes/connection.ts';
 import { explained, StatusError } from '#src/adapters/kubernetes/errors.ts';
 import { mirror } from '#src/adapters/kubernetes/mirror.ts';
@@ -52,15 +52,13 @@ const states = fc.record({
   kind: fc.constantFrom('deployment', 'statefulset', 'daemonset'),
   namespace: anyText,
   name: anyText,
-  ...{
-    generation: number,
-    observedGeneration: number,
-    wanted: number,
-    updated: number,
-    available: number,
-    replicas: number,
-    partition: number,
-  },
+  generation: number,
+  observedGeneration: number,
+  wanted: number,
+  updated: number,
+  available: number,
+  replicas: number,
+  partition: number,
   paused: fc.boolean(),
   strategy: fc.constantFrom('RollingUpdate', 'Recreate', 'OnDelete'),
   settled: fc.boolean(),
@@ -94,7 +92,7 @@ describe(subject('what a cluster tells'), () => {
     'comes to a verdict on any state',
     () => {
       check(fc.tuple(states, fc.array(number, { minLength: 4, maxLength: 4 })), ([state, numbers]) => {
-        judge(state as unknown as WorkloadState, numbers);
+        judge(state, numbers);
       });
     },
     patience,

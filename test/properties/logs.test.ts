@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createMarkParser } from '#src/adapters/docker/markers.ts';
 import { parseMountInfo, sharedAt } from '#src/adapters/docker/mounts.ts';
 import { createOutput } from '#src/adapters/docker/output.ts';
@@ -69,7 +69,7 @@ function output(parts: readonly Buffer[]): readonly string[] {
     { name: 'a', script: `echo ${secret}\n\n` },
     { name: 'b', script: 'b' },
   ];
-  const job = createOutput({ nonce, secrets: [secret], steps, listener, clock: { now: () => 0 } as never });
+  const job = createOutput({ nonce, secrets: [secret], steps, listener, clock: { now: () => 0 } });
   for (const part of parts) job.feed(part);
   job.close(1);
   return told;

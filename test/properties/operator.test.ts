@@ -1,8 +1,9 @@
+/* oxlint-disable jest/no-conditional-expect -- what is asked of an answer depends on what it is */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { registryOf } from '#src/adapters/docker/build/registry-name.ts';
 import { imageProblem } from '#src/dialects/native/values.ts';
 import { readOperator } from '#src/operator.ts';

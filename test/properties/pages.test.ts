@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { plain, renderLine } from '#src/web/ansi.ts';
 import { type Line, LineRenderer } from '#src/web/log-lines.ts';
 import { anyBytes, anyText, check, cutBy, cuts, madeOf, patience, subject } from './support.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { fileQuery } from '#src/adapters/docker/globs.ts';
 import { matchesPattern, patternProblem } from '#src/model/pattern.ts';
 import { anyText, check, madeOf, patience, subject } from './support.ts';
@@ -37,7 +37,7 @@ function naiveFile(segments: readonly (readonly string[])[], path: readonly stri
     if (last) return path.length > 0;
     return naiveFile(rest, path) || (name !== undefined && naiveFile(segments, others));
   }
-  return name !== undefined && naive(segment, [...name]) && naiveFile(rest, others);
+  return name !== undefined && naive(segment, Array.from(name)) && naiveFile(rest, others);
 }
 
 describe(subject('patterns'), () => {
