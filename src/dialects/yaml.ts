@@ -215,12 +215,13 @@ function keyOf(pair: Pair): string {
 /** Where a character of a scalar's value stands in its source: found line by line, because blocks are indented. */
 function sourceOffset(source: string, value: string, offset: number): number | null {
   const lines = value.split('\n');
-  const line = value.slice(0, offset).split('\n').length - 1;
-  const column = offset - (value.lastIndexOf('\n', offset - 1) + 1);
+  const before = value.slice(0, offset).split('\n');
+  const line = before.length - 1;
+  const column = before.at(-1)?.length ?? 0;
   const content = lines[line] ?? '';
   let from = 0;
-  for (let before = 0; before < line; before += 1) {
-    const text = lines[before] ?? '';
+  for (let above = 0; above < line; above += 1) {
+    const text = lines[above] ?? '';
     const found = source.indexOf(text, from);
     if (found < 0) return null;
     from = found + text.length;
