@@ -49,6 +49,9 @@ afterAll(async () => {
   await gone;
   cloud.stdout?.destroy();
   await run('ip', ['link', 'del', link]).catch(() => {});
+  for (const table of ['filter', 'security', 'mangle']) {
+    await run('iptables', ['-w', '-t', table, '-F', 'SLIPWAY-DENY']).catch(() => {});
+  }
   await site.dispose();
 });
 
@@ -127,7 +130,9 @@ it('nor in the moments in which the engine, making a network, takes its own jump
   const jump = 'FORWARD -j DOCKER-USER';
   const without = async (work: () => Promise<void>) => {
     await run('iptables', ['-w', '-D', 'FORWARD', '-j', 'DOCKER-USER']);
-    await work().finally(() => run('/bin/sh', ['-c', `iptables -w -C ${jump} 2>/dev/null || iptables -w -I ${jump}`]));
+    await work().finally(async () => {
+      await run('/bin/sh', ['-c', `iptables -w -C ${jump} 2>/dev/null || iptables -w -I ${jump}`]);
+    });
   };
   await without(async () => expect(await job([ask([`${METADATA} 80`, `${ALLOWED} 80`])])).toContain('no\nhere\n'));
 }, 30_000);

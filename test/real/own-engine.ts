@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,8 +27,10 @@ export async function startEngine(options: { readonly remaps?: boolean } = {}): 
   const folder = await mkdtemp(join(tmpdir(), 'slipway-engine-'));
   const socket = join(folder, 'docker.sock');
   const docker = new Docker({ socketPath: socket });
+  // What root is mapped to passes through it.
+  await chmod(folder, 0o711);
   const ranges = join(folder, 'ranges');
-  await writeFile(ranges, 'nobody:200000:65536\nnogroup:200000:65536\n');
+  await writeFile(ranges, 'nobody:200000:65536\n');
   let engine: ChildProcess | null = null;
 
   async function start(): Promise<void> {
