@@ -135,6 +135,7 @@ describe.each(each)('%s', (_shown, text) => {
         inputs: 0,
         given: [],
       });
+      expect(message).not.toContain('\0');
       const line = /^export TITLE=[^]*?(?=\nexec )/m.exec(message)?.[0] ?? '';
       for (const shell of ['sh', 'bash']) {
         const out = execFileSync(shell, { cwd: folder, input: `${line}\nprintf %s "$TITLE" | cat`, encoding: 'utf8' });

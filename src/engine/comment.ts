@@ -1,6 +1,7 @@
 import { cancelledBy } from '#src/model/cancel.ts';
 import { helpText, parseCommand } from '#src/model/command.ts';
 import { type CommentEvent, type DeployTrigger, nobody, type PullRequestTrigger } from '#src/model/event.ts';
+import { formatDiagnostic } from '#src/model/diagnostic.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { isHeld, mayWrite, type Role, sameLogin } from '#src/model/trust.ts';
@@ -192,8 +193,9 @@ async function refusePull(parts: Parts, event: CommentEvent, pull: PullRequest):
 async function refuseEnvironment(parts: Parts, event: CommentEvent, environment: string): Promise<string | null> {
   const found = await environmentsOf(parts, event.repository, AbortSignal.timeout(120_000));
   if (found.kind === 'ended') {
-    const mistakes = found.diagnostics.map((d) => `- ${d.at.file}:${d.at.line}: ${d.message}`).join('\n');
-    return `The pipeline file of ${event.repository.defaultBranch} can't be used, so its environments aren't known.\n${mistakes}`;
+    // They quote the file: as code, nothing in them links or calls anybody.
+    const mistakes = found.diagnostics.map(formatDiagnostic).join('\n').replaceAll('```', "'''");
+    return `The pipeline file of \`${event.repository.defaultBranch}\` can't be used, so its environments aren't known.\n\n\`\`\`text\n${mistakes}\n\`\`\``;
   }
   const names = found.environments.map((e) => e.name);
   if (names.includes(environment)) return null;
