@@ -34,19 +34,19 @@ function factsOf(seen: Seen): WorkloadState {
   const partition = kind === 'statefulset' ? (spec.updateStrategy?.rollingUpdate?.partition ?? 0) : 0;
   return {
     kind,
-    namespace: metadata.namespace ?? '',
-    name: metadata.name ?? '',
-    generation: metadata.generation ?? 0,
-    observedGeneration: status.observedGeneration ?? 0,
-    wanted: daemon ? (status.desiredNumberScheduled ?? 0) : (spec.replicas ?? 1),
-    updated: (daemon ? status.updatedNumberScheduled : status.updatedReplicas) ?? 0,
-    available: (daemon ? status.numberAvailable : status.availableReplicas) ?? 0,
-    replicas: replicas ?? 0,
+    namespace: textOf(metadata.namespace),
+    name: textOf(metadata.name),
+    generation: numberOf(metadata.generation),
+    observedGeneration: numberOf(status.observedGeneration),
+    wanted: daemon ? numberOf(status.desiredNumberScheduled) : numberOf(spec.replicas ?? 1),
+    updated: numberOf(daemon ? status.updatedNumberScheduled : status.updatedReplicas),
+    available: numberOf(daemon ? status.numberAvailable : status.availableReplicas),
+    replicas: numberOf(replicas),
     paused: spec.paused === true,
     strategy: type === 'Recreate' || type === 'OnDelete' ? type : 'RollingUpdate',
-    partition,
+    partition: numberOf(partition),
     settled: kind !== 'statefulset' || status.currentRevision === status.updateRevision,
-    image: imageOf(workload, seen.container) ?? '',
+    image: textOf(imageOf(workload, seen.container)),
     conditions: (status.conditions ?? []).map((it) => ({
       type: textOf(it.type),
       status: textOf(it.status),
@@ -55,11 +55,19 @@ function factsOf(seen: Seen): WorkloadState {
     })),
     troubles: troublesOf(seen, currentPods(seen)).map((it) => ({
       ...it,
+      pod: textOf(it.pod),
+      container: textOf(it.container),
+      restarts: numberOf(it.restarts),
+      exitCode: it.exitCode === null ? null : numberOf(it.exitCode),
       reason: textOf(it.reason),
       message: textOf(it.message),
     })),
     hidden: seen.pods === null ? 'pods' : '',
   };
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }
 
 function textOf(value: unknown): string {
