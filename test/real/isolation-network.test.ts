@@ -130,9 +130,11 @@ it('nor in the moments in which the engine, making a network, takes its own jump
   const jump = 'FORWARD -j DOCKER-USER';
   const without = async (work: () => Promise<void>) => {
     await run('iptables', ['-w', '-D', 'FORWARD', '-j', 'DOCKER-USER']);
-    await work().finally(async () => {
+    try {
+      await work();
+    } finally {
       await run('/bin/sh', ['-c', `iptables -w -C ${jump} 2>/dev/null || iptables -w -I ${jump}`]);
-    });
+    }
   };
   await without(async () => expect(await job([ask([`${METADATA} 80`, `${ALLOWED} 80`])])).toContain('no\nhere\n'));
 }, 30_000);

@@ -171,6 +171,7 @@ async function open(options: DockerExecutorOptions): Promise<JobContext> {
     limits,
     network,
     guard,
+    guardsBuilds: (options.guard?.bridges.length ?? 0) > 0,
     disk,
     remaps,
     logger,

@@ -42,6 +42,8 @@ export interface Site {
   readonly network: JobsNetwork;
   /** Null: nothing keeps jobs from the host's network. */
   readonly guard: Guard | null;
+  /** The guard's rules hold for what BuildKit runs, too. */
+  readonly guardsBuilds: boolean;
   readonly disk: DiskWatch;
   /** The engine maps the users of containers to others of the host: their root has no power over the server's files. */
   readonly remaps: boolean;

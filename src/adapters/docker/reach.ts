@@ -29,7 +29,7 @@ export function networkMode({ network }: Pick<Reach, 'network'>, own: string | n
  * What the job may reach: what was allowed to it, but for a stranger no network that isn't guarded. UserError if it needs
  * what it can't have.
  */
-export async function reachOf(site: Pick<Site, 'guard'>, request: JobRequest): Promise<Reach> {
+export async function reachOf(site: Pick<Site, 'guard' | 'guardsBuilds'>, request: JobRequest): Promise<Reach> {
   const { network, ...rest } = request.access;
   const { runtime, services, trusted } = request;
   const access = rest.privileged || rest.devices.length + rest.volumes.length > 0 ? rest : null;
@@ -43,9 +43,9 @@ export async function reachOf(site: Pick<Site, 'guard'>, request: JobRequest): P
     );
   }
   if (network !== 'private') return { network, access, runtime, note: null };
-  const unguarded = trusted ? await site.guard?.known() : await refusalOf(site);
+  const unguarded = trusted ? await site.guard?.known() : await refusalOf(site, request);
   if (trusted || unguarded === null || unguarded === undefined) return { network, access, runtime, note: null };
-  const why = `This job comes from somebody without write permission and has no network, for this server can't keep it from the host's own. An operator finds the reason in the server's log.`;
+  const why = explain(request, site);
   if (services.length > 0) {
     throw new UserError(
       `${why} It can't have services then: a maintainer may push the commit to a branch of the repository.`,
@@ -54,6 +54,19 @@ export async function reachOf(site: Pick<Site, 'guard'>, request: JobRequest): P
   return { network: 'none', access, runtime, note: why };
 }
 
-async function refusalOf({ guard }: Pick<Site, 'guard'>): Promise<string | null> {
-  return guard === null ? 'this server sets no firewall rules' : guard.refusal();
+function explain({ docker }: JobRequest, { guard, guardsBuilds }: Pick<Site, 'guard' | 'guardsBuilds'>): string {
+  const who = 'This job comes from somebody without write permission and has no network';
+  return docker !== null && guard !== null && !guardsBuilds
+    ? `${who}, for it uses Docker, whose builds this server doesn't keep from the host's own. An operator may set SLIPWAY_GUARD_BRIDGES.`
+    : `${who}, for this server can't keep it from the host's own. An operator finds the reason in the server's log.`;
+}
+
+async function refusalOf(
+  { guard, guardsBuilds }: Pick<Site, 'guard' | 'guardsBuilds'>,
+  { docker }: JobRequest,
+): Promise<string | null> {
+  if (guard === null) return 'this server sets no firewall rules';
+  // BuildKit runs what it builds on the engine's own bridge.
+  if (docker !== null && !guardsBuilds) return 'this server sets no firewall rules for builds';
+  return guard.refusal();
 }
