@@ -18,6 +18,19 @@ const chunkBytes = 256 * 1024;
 /** How often a log is looked at that another process writes. */
 const lookMs = 300;
 
+/** A job that fills the disk is ended, and what it took is free again a moment later: so long other logs wait, milliseconds. */
+const reliefMs = 10_000;
+const reliefLookMs = 500;
+
+async function afterRelief(shortage: () => Promise<string | null>): Promise<string | null> {
+  const end = performance.now() + reliefMs;
+  for (;;) {
+    const found = await shortage();
+    if (found === null || performance.now() >= end) return found;
+    await sleep(reliefLookMs);
+  }
+}
+
 /**
  * Logs as plain files under `home/logs`. A log is written by one process at a time, and read by any; see
  * docs/decisions/logs.md.
@@ -26,7 +39,7 @@ export function openLogs(options: FileLogsOptions): Logs {
   const writers = new Map<string, Writer>();
   const opening = new Set<string>();
   const refusal: Refusal = {
-    of: (bytes) => options.space?.shortageFor(bytes) ?? Promise.resolve(null),
+    of: (bytes) => afterRelief(() => options.space?.shortageFor(bytes) ?? Promise.resolve(null)),
     now: () => options.space?.shortageNow() ?? null,
   };
 
