@@ -1,5 +1,6 @@
 import { checkout } from './checkout.ts';
 import { deliveries } from './deliveries.ts';
+import { dockerInJobs } from './docker.ts';
 import { jobs } from './jobs.ts';
 import { met, type Row, table } from './measure.ts';
 import { reliability } from './reliability.ts';
@@ -10,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   jobs: () => jobs(9),
   deliveries: () => deliveries(9),
   server: () => server(7),
+  docker: () => dockerInJobs(9),
   checkout: () => checkout(5),
   reliability: () => reliability(200),
 };
