@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jobRequest, never, told } from '#test/contracts/executor.ts';
 import { bashImage, openSite, type Site } from './docker.ts';
 import { type OwnEngine, startEngine } from './own-engine.ts';
@@ -58,4 +59,14 @@ it("what only the host's own users may have is given as such", async () => {
   const { outcome } = await executor.run(request, Promise.resolve(site.tree), teller.listener, never);
   expect(outcome).toEqual({ kind: 'success' });
   expect(teller.log()).toMatch(/ +0 +0 +4294967295/);
+});
+
+it('the network of the jobs is made again if somebody removed it', async () => {
+  const executor = site.open({ docker: engine.docker });
+  const play = () =>
+    executor.run(jobRequest(['ip addr'], { image }), Promise.resolve(site.tree), told().listener, never);
+  expect((await play()).outcome).toEqual({ kind: 'success' });
+  while ((await engine.docker.listContainers({ all: true })).length > 0) await sleep(50);
+  await engine.docker.getNetwork('slipway-jobs').remove();
+  expect((await play()).outcome).toEqual({ kind: 'success' });
 });
