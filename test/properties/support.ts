@@ -6,9 +6,9 @@ import type { Trigger } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 
 /** Runs of each property. SLIPWAY_PROPERTY_RUNS=50000 is the thorough mode. */
-export const runs = Number(process.env['SLIPWAY_PROPERTY_RUNS'] ?? 500);
+const runs = Number(process.env['SLIPWAY_PROPERTY_RUNS'] ?? 500);
 /** The same inputs each time, unless SLIPWAY_PROPERTY_SEED says otherwise. */
-export const seed = Number(process.env['SLIPWAY_PROPERTY_SEED'] ?? 20_260);
+const seed = Number(process.env['SLIPWAY_PROPERTY_SEED'] ?? 20_260);
 
 /** The seed beside a subject's name, so that a failure can be repeated. */
 export function subject(name: string): string {
@@ -53,7 +53,7 @@ function refusePollution(): void {
 }
 
 /** Pieces of any text: what readers trip over. */
-export const oddities: readonly string[] = [
+const oddities: readonly string[] = [
   '__proto__',
   'constructor',
   'prototype',

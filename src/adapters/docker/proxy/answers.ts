@@ -89,7 +89,7 @@ export function eventOf(json: unknown, job: JobFacts): unknown {
 }
 
 /** Text with the client's names for the engine's. */
-export function plainText(text: string, job: JobFacts): string {
+function plainText(text: string, job: JobFacts): string {
   if (job.network !== null && text === job.network) return 'bridge';
   let result = plainName(text, job).replaceAll(job.namePrefix, '');
   if (job.workspaceSource !== null) result = result.replaceAll(job.workspaceSource, WORKSPACE);

@@ -85,7 +85,7 @@ export function mapOf<T>(value: unknown, where: string, item: (value: unknown, w
   return result;
 }
 
-export const optional =
+const optional =
   <T>(check: (value: unknown, where: string) => T) =>
   (value: unknown, where: string): T | undefined =>
     value === null || value === undefined ? undefined : check(value, where);
