@@ -143,12 +143,22 @@ export async function leftovers(site: Site): Promise<readonly string[]> {
   const { Volumes } = await docker.listVolumes({ filters });
   const images = await docker.listImages({ filters });
   const own = `slipway.local/${createHash('sha256').update(home).digest('hex').slice(0, 12)}/`;
-  const tags = (await docker.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []);
+  const found = await docker.listImages();
+  const tags = found.flatMap(({ RepoTags }) => RepoTags ?? []);
+  // What a push left: nobody gave it a name.
+  const pushed = found.filter(({ RepoTags, RepoDigests }) => {
+    const named = (RepoTags ?? []).some((tag) => !tag.startsWith('<none>'));
+    return (
+      !named &&
+      (RepoDigests ?? []).some((digest) => /^127\.0\.0\.1:\d+\/acme\/(kept|login|closed|pushed)@/.test(digest))
+    );
+  });
   return [
     ...containers.map(({ Names }) => Names[0] ?? ''),
     ...networks.map(({ Name }) => Name),
     ...Volumes.map(({ Name }) => Name),
     ...images.map(({ Id }) => Id),
     ...tags.filter((tag) => tag.startsWith(own)),
+    ...pushed.flatMap(({ RepoDigests }) => RepoDigests ?? []),
   ];
 }

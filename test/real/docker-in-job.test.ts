@@ -156,11 +156,11 @@ describe('pushing', () => {
   ];
 
   it('goes where the operator allows it, with the account that the operator lends', async () => {
-    const name = `${registry.host}/acme/shop:v1`;
+    const name = `${registry.host}/acme/pushed:v1`;
     const lent = allowing([`${registry.host}/acme/`], [registry.host]);
     const { lines } = await runJob(site, dockerJob(image, pushes(name), { docker: lent }), { credentialsOf });
     expect(lines[0]).toMatch(/^v1: digest: sha256:/);
-    expect(await tags('acme/shop')).toEqual(['v1']);
+    expect(await tags('acme/pushed')).toEqual(['v1']);
     // On the engine nobody else finds it under this name.
     await expect(docker.getImage(name).inspect()).rejects.toMatchObject({ statusCode: 404 });
   });

@@ -42,9 +42,12 @@ export function openRealNames(engine: Engine, lock: Lock, folder: string): RealN
   }
 
   async function undo({ repo, tag, before }: Note): Promise<void> {
-    if (before !== null) return name(before, repo, tag);
+    const now = await idOf(`${repo}:${tag}`);
+    if (now === before) return;
+    // Taken off first: with it go the digests that the push gave the job's image, which would keep it.
     const { status, json } = await engine.ask('DELETE', `/images/${encodeURIComponent(`${repo}:${tag}`)}?noprune=1`);
     if (status >= 400 && status !== 404) throw failure(`taking the name ${repo}:${tag} off an image`, json);
+    if (before !== null) await name(before, repo, tag);
   }
 
   return {
