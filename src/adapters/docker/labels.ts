@@ -12,10 +12,11 @@ export function labelsOf(request: JobRequest): Record<string, string> {
 
 /**
  * Whose a container or network is, as the name of the job's folder (`jobId-attempt`); null for what is kept ready or
- * helps. Of a container kept ready that was given to a job only its name tells.
+ * helps. A container's name goes before its labels: one kept ready has none of a job, and its image may bring some.
  */
 export function ownerOf(labels: Readonly<Record<string, string>>, name: string): string | null {
+  const named = /^slipway-job-(.+-\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+  if (named !== undefined) return named;
   const job = labels['slipway.job'];
-  if (job !== undefined) return `${job}-${labels['slipway.attempt'] ?? ''}`;
-  return /^slipway-job-(.+-\d+)-[0-9a-f]{8}$/.exec(name)?.[1] ?? null;
+  return job === undefined || name.startsWith('slipway-idle-') ? null : `${job}-${labels['slipway.attempt'] ?? ''}`;
 }
