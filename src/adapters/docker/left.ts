@@ -141,6 +141,6 @@ export async function removeLeft(site: Site, name: string, withFolder: boolean):
     if (draft) await clear(site, join(site.jobs, folder), { container: null, folder: null, image: null, names: [] });
   }
   if (!withFolder) return;
-  const image = own.find(({ kind }) => kind !== 'service')?.image ?? null;
+  const image = own.find(({ kind }) => kind !== 'service' && kind !== 'inner')?.image ?? null;
   await clear(site, join(site.jobs, name), { container: null, folder: null, image, names: [name] });
 }
