@@ -81,6 +81,19 @@ describe('an image that is not here', () => {
     expect(outcome).toMatchObject({ kind: 'failure', reason: expect.stringContaining(image) as unknown });
   });
 
+  it("that is here by the operator's credentials is no stranger's, by its name or by its id", async () => {
+    await docker.getImage(await busyboxImage()).tag({ repo: `${registry.host}/tools/box`, tag: '1' });
+    const id = (await docker.getImage(name).inspect()).Id.replace('sha256:', '');
+    expect((await run(name, ['true'], {}, credentials)).outcome).toEqual({ kind: 'success' });
+    for (const image of [name, id.slice(0, 12), id.slice(0, 12).toUpperCase(), id, `sha256:${id}`]) {
+      const { outcome, log } = await run(image, ['echo mine'], { trusted: false }, credentials).catch(
+        (error: unknown) => ({ outcome: { kind: (error as Error).name }, log: '' }),
+      );
+      expect({ image, outcome, log }).not.toMatchObject({ outcome: { kind: 'success' } });
+      expect(log).not.toContain('mine');
+    }
+  });
+
   it('is the platform’s failure if its registry is away', async () => {
     await expect(run('127.0.0.1:1/box:1', ['true'])).rejects.toThrow(PlatformError);
   });

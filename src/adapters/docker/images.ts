@@ -20,6 +20,11 @@ export interface PullContext {
   /** The same engine without a deadline: the signal ends a pull. */
   readonly patient: Docker;
   readonly credentialsOf: CredentialsOf;
+  /**
+   * True for registries to which the operator has an account that this job isn't given: what the engine has from there
+   * came with it, so the registry is asked whether anybody may have the image. Default: none.
+   */
+  readonly withheld?: (registry: string) => boolean;
   /** Told which images were pulled and used, so that old ones can go. */
   readonly uses: ImageUses;
   /** Progress for people, a line a call. */
@@ -38,21 +43,25 @@ export interface ImageUses {
  */
 export async function ensureImage(name: string, context: PullContext): Promise<Image> {
   const known = await inspect(context.docker, name);
-  if (known) {
+  if (known && !context.withheld?.(registryOf(name))) {
     context.uses.used(name);
     return known;
   }
   await pull(name, context);
-  context.uses.pulled(name);
+  if (known) context.uses.used(name);
+  else context.uses.pulled(name);
   const pulled = await inspect(context.docker, name);
   if (pulled) return pulled;
   throw new PlatformError(`Docker pulled the image ${name}, but doesn't have it afterwards. Is the disk full?`);
 }
 
-/** The image if the engine has it, else null. */
+/** The image if the engine has it under this name, else null. The engine takes the beginning of an id for a name, too. */
 export async function inspect(docker: Docker, name: string): Promise<Image | null> {
   try {
     const info = await docker.getImage(name).inspect();
+    // Who guesses two digits of an id must not get somebody else's image.
+    const isId = /^(?:sha256:)?[0-9a-f]{1,64}$/i.test(name);
+    if (isId && !(info.RepoTags ?? []).includes(`${name}:latest`)) return null;
     const user = (info.Config.User ?? '').split(':')[0];
     const test = info.Config.Healthcheck?.Test;
     const ports = Object.keys(info.Config.ExposedPorts ?? {})

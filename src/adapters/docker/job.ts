@@ -85,6 +85,7 @@ async function attempt(
     docker: site.docker,
     patient: site.patient,
     credentialsOf: request.trusted ? context.credentialsOf : () => null,
+    withheld: (registry: string) => !request.trusted && context.credentialsOf(registry) !== null,
     uses: context.uses,
     say: output.say,
     signal: stop.signal,

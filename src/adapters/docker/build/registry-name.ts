@@ -11,5 +11,6 @@ export function registryOf(image: string): string {
   const slash = image.indexOf('/');
   const first = slash < 0 ? '' : image.slice(0, slash);
   const isHost = first === 'localhost' || first.includes('.') || first.includes(':');
-  return isHost ? first : 'docker.io';
+  // The engine takes the old name for the new one, and so must whoever looks up an account.
+  return isHost && first !== 'index.docker.io' ? first : 'docker.io';
 }

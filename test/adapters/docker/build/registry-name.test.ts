@@ -8,6 +8,7 @@ it.each([
   ['acme/shop', 'docker.io'],
   ['busybox', 'docker.io'],
   ['docker.io/acme/shop', 'docker.io'],
+  ['index.docker.io/acme/shop', 'docker.io'],
 ])('%s is pushed to %s', (image, registry) => {
   expect(registryOf(image)).toBe(registry);
 });
