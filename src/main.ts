@@ -169,6 +169,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     reserve: settings.SLIPWAY_RESERVE,
     warm: settings.SLIPWAY_WARM,
     credentials: (registry) => operator.registries.get(registry) ?? null,
+    hasAccounts: operator.registries.size > 0,
     logger: logger.child({ part: 'docker' }),
     clock,
   });

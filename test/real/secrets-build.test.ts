@@ -163,4 +163,117 @@ describe('a secret of a build', () => {
     expect([again, stranger]).toEqual([own, strange]);
     expect(other).not.toBe(own);
   });
+
+  it("doesn't get a layer that another repository made behind a proxy of its choice", async () => {
+    const file = `ENV N=${randomUUID()}\nRUN echo "$http_proxy" >/out`;
+    const spec = (args: Readonly<Record<string, string>>, image: string) => ({
+      build: { context: '.', dockerfile: 'Dockerfile', image, target: null, args },
+    });
+    const name = () => `${registry.host}/acme/secret-${randomUUID()}`;
+    const [poisoned, plain] = [name(), name()];
+    images.push(`${poisoned}:v1`, `${plain}:v1`);
+    await build(file, { ...spec({ http_proxy: 'http://evil.example' }, poisoned), repository: 'eve/other' });
+    await build(file, spec({}, plain));
+    expect(await output(`${poisoned}:v1`)).toBe('http://evil.example\n');
+    expect(await output(`${plain}:v1`)).toBe('\n');
+  });
+});
+
+describe("a stranger's build", () => {
+  let registry: Registry;
+  const folders: string[] = [];
+  const images: string[] = [];
+
+  beforeAll(async () => {
+    await ensureImage('slipway-dev/busybox');
+    registry = await startRegistry(accounts.anchor);
+  }, 60_000);
+  afterAll(async () => {
+    await registry.stop();
+    for (const image of images)
+      await docker
+        .getImage(image)
+        .remove({ force: true })
+        .catch(() => {});
+    for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  });
+
+  async function build(dockerfile: string, archive: () => Readable, change: Partial<BuildRequest> = {}) {
+    const path = await mkdtemp(join(tmpdir(), 'slipway-strange-build-'));
+    folders.push(path);
+    await writeFile(join(path, 'Dockerfile'), dockerfile);
+    const builder = openImageBuilder({
+      docker,
+      credentialsOf: (host) => (host === registry.host ? accounts.anchor : null),
+      hasAccounts: change.trusted === true || dockerfile.includes(registry.host),
+      openArchive: async () => archive(),
+    });
+    let log = '';
+    const { outcome } = await builder.build(
+      {
+        jobId: 'job',
+        repository: 'acme/shop',
+        build: { context: '.', dockerfile: 'Dockerfile', image: null, target: null, args: {} },
+        tags: [],
+        inputs: [{ id: 'x', bytes: 1 } as never],
+        secrets: [],
+        labels: {},
+        timeoutMs: 60_000,
+        trusted: false,
+        given: {},
+        ...change,
+      },
+      Promise.resolve({ path, [Symbol.asyncDispose]: async () => {} }),
+      { begin: () => 0, rewind: async () => {}, log: (bytes) => (log += bytes.toString()), step() {} },
+      new AbortController().signal,
+    );
+    return { outcome, log };
+  }
+  const nothing = () => {
+    const tar = pack();
+    tar.finalize();
+    return tar as unknown as Readable;
+  };
+
+  it('takes no frontend of its own, nor one that an earlier job put in the place of the Dockerfile', async () => {
+    const direct = await build('# syntax=eve/frontend\nFROM slipway-dev/busybox', nothing);
+    expect(direct.outcome).toMatchObject({ kind: 'failure' });
+    expect(direct.log).toContain("built by Docker's own alone");
+    const word = randomUUID();
+    const evil = (name: string) => () => {
+      const tar = pack();
+      if (name.startsWith('d/')) tar.entry({ name: 'd', type: 'symlink', linkname: '.' });
+      tar.entry({ name }, `FROM slipway-dev/busybox\nRUN echo evil-${word}-$((1+1))`);
+      tar.finalize();
+      return tar as unknown as Readable;
+    };
+    for (const name of ['Dockerfile', './Dockerfile', 'd/Dockerfile']) {
+      const { outcome, log } = await build(`FROM slipway-dev/busybox\nRUN echo good-${word}-$((1+1))`, evil(name));
+      expect({ name, outcome }).toEqual({ name, outcome: { kind: 'success' } });
+      expect(log).toContain('good-');
+      expect(log).not.toContain('evil-');
+    }
+  });
+
+  it("begins with no image that the engine has by the operator's credentials", async () => {
+    const name = `${registry.host}/acme/private`;
+    images.push(`${name}:1`);
+    await docker.getImage('slipway-dev/busybox').tag({ repo: name, tag: '1' });
+    const { username, password } = accounts.anchor;
+    const push = await docker
+      .getImage(`${name}:1`)
+      .push({ authconfig: { username, password, serveraddress: registry.host } });
+    await new Promise((resolve, reject) => {
+      docker.modem.followProgress(push, (error) => (error ? reject(error) : resolve(null)));
+    });
+    for (const dockerfile of [
+      `FROM ${name}:1\nRUN echo stolen-$((1+1))`,
+      `ARG R=${registry.host}\nFROM \${R}/acme/private:1\nRUN echo stolen-$((1+1))`,
+    ]) {
+      const strange = await build(dockerfile, nothing);
+      expect(strange.outcome).toMatchObject({ kind: 'failure' });
+      expect(strange.log).not.toContain('stolen-2');
+      expect((await build(dockerfile, nothing, { trusted: true })).outcome).toEqual({ kind: 'success' });
+    }
+  });
 });

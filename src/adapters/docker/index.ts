@@ -18,6 +18,8 @@ export interface DockerSettings {
   /** Containers kept started ahead, in all; 0: none. */
   readonly warm: number;
   readonly credentials: CredentialsOf;
+  /** True if there are credentials of any registry. Default: false. */
+  readonly hasAccounts?: boolean;
   /** Keeps jobs from the host's network by its firewall; null: nothing does. */
   readonly guard: GuardSettings | null;
   /** Bytes of the disk that jobs may not use up; null: no such limit. */
@@ -33,7 +35,7 @@ export function openDockerParts(settings: DockerSettings): {
   /** The images that were pulled for jobs, and what builds left. */
   readonly images: Cache;
 } {
-  const { dockerHost, home, limits, warm, credentials, guard, reserve, logger, clock } = settings;
+  const { dockerHost, home, limits, warm, credentials, hasAccounts = false, guard, reserve, logger, clock } = settings;
   const docker = connectDocker(dockerHost);
   const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: () => clock.now() });
   const uses = {
@@ -55,6 +57,7 @@ export function openDockerParts(settings: DockerSettings): {
   const builder = openImageBuilder({
     docker,
     credentialsOf: credentials,
+    hasAccounts,
     openArchive: executor.openArchive,
     unguarded: executor.unguardedBuilds,
   });

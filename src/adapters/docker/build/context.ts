@@ -16,6 +16,8 @@ export interface ContextRequest {
   readonly dockerfile: string;
   /** Tar archives whose files are laid over the tree's, in this order. Opened one after the other. */
   readonly archives: readonly (() => Promise<Readable>)[];
+  /** True: no archive replaces the Dockerfile whose text is answered. */
+  readonly settled?: boolean;
 }
 
 export interface Context {
@@ -40,12 +42,17 @@ export async function openContext(request: ContextRequest): Promise<Context> {
   const root = await realpath(request.tree);
   const folder = await realFolder(root, prefix);
   const keep = await keeper(folder, dockerfile);
+  const text = await readPlain(folder, dockerfile);
   const tar = pack();
   write(tar, folder, prefix, keep, request.archives).then(
-    () => tar.finalize(),
+    () => {
+      // Last, for an archive may have put another there, also through a link: what is unpacked last counts.
+      if (request.settled && text !== null) tar.entry({ name: dockerfile, mode: 0o644 }, text);
+      tar.finalize();
+    },
     (error: Error) => tar.destroy(error),
   );
-  return { tar: Readable.from(tar, { objectMode: false }), dockerfile, text: await readPlain(folder, dockerfile) };
+  return { tar: Readable.from(tar, { objectMode: false }), dockerfile, text };
 }
 
 async function write(

@@ -13,6 +13,7 @@ import { type BuildLog, openLog } from './log.ts';
 import { type PushResult, push } from './push.ts';
 import type { CredentialsOf } from './registry-name.ts';
 import { openSession } from './session.ts';
+import { hasProxy, refuseStrange } from './strange.ts';
 import { createTemporaries } from './temporary.ts';
 import { loadTraceDecoder } from './trace.ts';
 import { dial, engineError, records } from './wire.ts';
@@ -21,6 +22,8 @@ export interface ImageBuilderOptions {
   readonly docker: Docker;
   /** The operator's credentials by registry: for pushes and for base images. */
   readonly credentialsOf: CredentialsOf;
+  /** True if there are any such credentials: then the engine may have images that aren't for everybody. Default: false. */
+  readonly hasAccounts?: boolean;
   /** Opens an archive that the executor stored. */
   readonly openArchive: (ref: ArchiveRef) => Promise<Readable>;
   /**
@@ -128,7 +131,7 @@ async function pushTag(
 
 /** Builds under a temporary name. */
 async function build(
-  { docker, credentialsOf, openArchive, unguarded }: ImageBuilderOptions,
+  { docker, credentialsOf, hasAccounts = false, openArchive, unguarded }: ImageBuilderOptions,
   request: BuildRequest,
   tree: Tree,
   name: string,
@@ -140,7 +143,15 @@ async function build(
     context: request.build.context,
     dockerfile: request.build.dockerfile,
     archives: request.inputs.map((ref) => () => openArchive(ref)),
+    settled: !request.trusted,
   });
+  const file = posix.join(request.build.context, request.build.dockerfile);
+  const refused = request.trusted ? null : refuseStrange(file, context.text, request.build.args);
+  if (refused !== null) {
+    context.tar.destroy();
+    log.line(refused);
+    return { failure: refused };
+  }
   const cutOff = request.network === 'none' || (!request.trusted && (await unguarded?.()) != null);
   if (cutOff && request.network !== 'none') {
     log.line(
@@ -158,7 +169,11 @@ async function build(
     const answer = await dial<Readable>(docker, {
       method: 'POST',
       path: '/build?',
-      options: buildOptions(request, context.dockerfile, name, session.id, cutOff),
+      options: {
+        ...buildOptions(request, context.dockerfile, name, session.id, cutOff),
+        // Of what the engine has by the operator's credentials a stranger gets what the registry gives to anybody.
+        ...(hasAccounts && !request.trusted ? { pull: '1' } : {}),
+      },
       file: context.tar,
       isStream: true,
       abortSignal: signal,
@@ -170,7 +185,6 @@ async function build(
       else if (record.error !== undefined) error = record.error;
     }
     if (error === null) return { built: true };
-    const file = posix.join(request.build.context, request.build.dockerfile);
     const reason = explainFailure(file, error, progress.failed, context.text);
     if (reason === null)
       throw new PlatformError(
@@ -206,7 +220,9 @@ function buildOptions(
     dockerfile,
     rm: true,
     forcerm: true,
-    ...(trusted && build.secrets === undefined ? {} : { extrahosts: [`${layersOf(repository, trusted)}:127.0.0.1`] }),
+    ...(trusted && build.secrets === undefined && !hasProxy(build.args)
+      ? {}
+      : { extrahosts: [`${layersOf(repository, trusted)}:127.0.0.1`] }),
     ...(cutOff ? { networkmode: 'none' } : {}),
     ...(build.target === null ? {} : { target: build.target }),
     buildargs: JSON.stringify({ ...build.args, BUILDKIT_CACHE_MOUNT_NS: cache }),
@@ -215,9 +231,9 @@ function buildOptions(
 }
 
 /**
- * The engine keeps one cache of layers, in which an instruction with other secrets, or without them, is the same. A host
- * name in /etc/hosts makes it another one, so that a stranger's layers, and those that another repository made with its
- * secrets, are never taken for these.
+ * The engine keeps one cache of layers, in which an instruction with other secrets, or without them, is the same, and
+ * one behind another proxy, too. A host name in /etc/hosts makes it another one, so that a stranger's layers, and those that
+ * another repository made with its secrets or by its proxy, are never taken for these.
  */
 function layersOf(repository: string, trusted: boolean): string {
   const hash = createHash('sha256').update(`${repository.toLowerCase()} ${trusted ? 'trusted' : 'strange'}`);
