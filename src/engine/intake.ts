@@ -1,5 +1,5 @@
 import { type Ending, endedByClosing, newestOf, superseded } from '#src/model/cancel.ts';
-import type { Event, PullRequestClosed, PushTrigger, Trigger } from '#src/model/event.ts';
+import { type Event, type PullRequestClosed, type PushTrigger, runKey, type Trigger } from '#src/model/event.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
@@ -39,6 +39,8 @@ type Wake = (runId: string) => Promise<void>;
 async function trigger(parts: Parts, repository: Repository, given: Trigger, wake: Wake): Promise<string> {
   const wanted = given.kind === 'push' ? await asPullRequest(parts, repository, given) : asPush(repository, given);
   const pullRequest = numberOf(given) ?? numberOf(wanted);
+  if (given.kind === 'pull_request' && wanted.kind === 'push')
+    return await noted(parts, repository, wanted, given.number);
   const { run, created } = await parts.store.runs.create({
     repository,
     trigger: wanted,
@@ -122,6 +124,16 @@ function asPush(repository: Repository, given: Trigger): Trigger {
   if (given.kind !== 'pull_request' || given.fork || given.branch !== repository.defaultBranch) return given;
   const { sha, branch, actor, title, at } = given;
   return { kind: 'push', sha, branch, ref: `refs/heads/${branch}`, actor, title, ...(at === undefined ? {} : { at }) };
+}
+
+/** Nothing that deploys begins, or begins anew, because somebody opens a pull request: it is shown the branch's run, if any. */
+async function noted(parts: Parts, repository: Repository, push: PushTrigger, number: number): Promise<string> {
+  const { runs } = parts.store;
+  if (!(await runs.exists(repository.id, push.sha, runKey(push))))
+    return `${push.branch} is built by its pushes alone.`;
+  const { run } = await runs.create({ repository, trigger: push, pullRequest: number, at: parts.clock.now() });
+  if (run.pullRequest === null) await runs.setPullRequest(run.id, number);
+  return `Known already as run ${run.id}.`;
 }
 
 function numberOf(trigger: Trigger): number | null {

@@ -34,7 +34,8 @@ function rivalsOf(runs: readonly Run[], arrived: Run): readonly Run[] {
 }
 
 /**
- * The runs that the closing of a pull request ends; as `superseded`, not what somebody asked for. `at`: when it was
+ * The runs that the closing of a pull request ends; as `superseded`, not what somebody asked for, and not what was pushed
+ * before there was one: anybody may open one from a branch, and close it. `at`: when it was
  * closed (see Trigger.at); what was pushed after that, because it was opened again, goes on.
  */
 export function endedByClosing(
@@ -45,6 +46,7 @@ export function endedByClosing(
   const reason = `Cancelled: pull request #${number} was closed.`;
   return runs
     .filter((run) => run.state !== 'completed' && isRunOf(run, repository.id, number))
+    .filter((run) => run.trigger.kind === 'pull_request')
     .filter((run) => (run.trigger.at ?? 0) <= at)
     .map((run) => ({ runId: run.id, cancellation: { reason, by: 'slipway' } }));
 }

@@ -107,6 +107,10 @@ describe('closing a pull request', () => {
     ]);
   });
 
+  it('leaves what was pushed before there was one: a stranger may open and close it', () => {
+    expect(endedByClosing([run('1', pushed('a', 'topic')), run('2', pushed('a', 'main'))], closed)).toEqual([]);
+  });
+
   it('leaves what was pushed after it was opened again', () => {
     const runs = [run('1', pull('a', { at: 1000 })), run('2', pull('b', { at: 3000 }))];
     expect(endedByClosing(runs, { ...closed, at: 2000 }).map((ending) => ending.runId)).toEqual(['1']);

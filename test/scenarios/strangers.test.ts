@@ -243,17 +243,33 @@ describe('who is a stranger', () => {
     await staysHeld(s, id);
   });
 
-  it.each([['first'], ['second']])('is nobody who opens a pull request from the default branch, %s', async (order) => {
+  const fromMain = pullRequest(a1, { ...byEve, branch: 'main', base: 'release' });
+
+  it('is nobody who opens a pull request from the default branch', async () => {
     const s = await world();
-    const events = [push(a1), pullRequest(a1, { ...byEve, branch: 'main', base: 'release' })];
-    const [first, second] = order === 'first' ? events.toReversed() : events;
-    const { run } = await s.play(trigger(first ?? push(a1)));
-    expect(idOf(await s.engine.intake(trigger(second ?? push(a1))))).toBe(run.id);
+    const { run } = await s.play(trigger(push(a1)));
+    expect(idOf(await s.engine.intake(trigger(fromMain)))).toBe(run.id);
     expect((await viewOf(s, run.id)).run).toMatchObject({
       trigger: { kind: 'push', branch: 'main', ref: 'refs/heads/main' },
       pullRequest: 3,
       trust: { trusted: true },
     });
+  });
+
+  it('has nothing built, and so deployed, of the default branch: its pushes have', async () => {
+    const s = await world();
+    expect(await s.engine.intake(trigger(fromMain))).toBe('main is built by its pushes alone.');
+    expect(await s.store.runs.list({ limit: 9 })).toEqual([]);
+    const { run } = await s.play(trigger(push(a1)));
+    expect(run).toMatchObject({ trigger: { kind: 'push' }, trust: { trusted: true } });
+    expect(s.executor.requests).toHaveLength(1);
+  });
+
+  it('is not the one who pushed the default branch anew, by opening a pull request from it', async () => {
+    const s = await world();
+    const { run } = await s.play(trigger({ ...push(a1), at: 1_000 }));
+    expect(await s.engine.intake(trigger({ ...fromMain, at: 9_000 }))).toBe(`Known already as run ${run.id}.`);
+    expect((await viewOf(s, run.id)).run.trigger.at).toBe(run.trigger.at);
   });
 
   it('is nobody whose commit was pushed before there was a pull request', async () => {

@@ -137,7 +137,10 @@ function onPullRequest(raw: unknown): Understood {
   const repository = repositoryOf(payload);
   const { number, pull_request: it, sender } = payload;
   if (action === 'closed') return { kind: 'pull_request_closed', repository, number, ...timeOf(it.updated_at) };
-  return { kind: 'trigger', repository, trigger: pullRequestTrigger({ ...it, number }, sender.login) };
+  // Who opens it again, say, isn't who pushed to the fork while it was closed: that nobody tells.
+  const pushed = action === 'opened' || action === 'synchronize';
+  const actor = pushed || !isFork(it) ? sender.login : nobody;
+  return { kind: 'trigger', repository, trigger: pullRequestTrigger({ ...it, number }, actor) };
 }
 
 /** What the head of a pull request, as GitHub shows it, is to be built for. */

@@ -124,6 +124,16 @@ describe('pull requests', () => {
     });
   });
 
+  it.each([
+    ['opened', 12, 'Codertocat'],
+    ['ready_for_review', 16, 'ghost'],
+    ['reopened', 18, 'ghost'],
+    ['synchronize', 22, 'Codertocat'],
+  ])("of a fork: who %s it isn't always who pushed", (_action, index, actor) => {
+    const payload = example('pull_request', index, set('pull_request.head.repo.id', 1));
+    expect(understand('pull_request', payload, appId)).toMatchObject({ trigger: { fork: true, actor } });
+  });
+
   it('drafts run too', () => {
     const payload = example('pull_request', 12, set('pull_request.draft', true));
     expect(understand('pull_request', payload, appId).kind).toBe('trigger');
