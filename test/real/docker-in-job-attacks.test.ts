@@ -84,7 +84,29 @@ describe('a hostile job', () => {
     );
     expect(lines[0]).toBe('3');
     expect(lines).toContain('no mount');
-    expect(lines.slice(1, -1)).toEqual([String(4 * 1024 ** 3), '2048']);
+    expect(lines.slice(1, -1)).toEqual([String(1024 ** 3), '512']);
+  });
+
+  it("has no more memory and processes in all its containers than the job's limit, however it starts them", async () => {
+    const lines = await run(
+      // Without limits of their own: some start, all together within the job's.
+      `for i in $(seq 16); do docker run -d --name a$i ${box} sleep 300 >/dev/null 2>>err & done; wait`,
+      `sum() { docker inspect -f "{{.HostConfig.$1}}" $(docker ps -q) | { n=0; while read -r one; do n=$((n + one)); done; say $n; }; }; sum Memory; sum PidsLimit`,
+      'grep -q "mem_limit" err && say told how; docker ps -q | wc -l | told; docker rm -f $(docker ps -aq) >/dev/null',
+      // Large ones, made first and then started, restarted, updated and unpaused at once.
+      `for i in 1 2 3 4; do docker create --memory 3g --pids-limit 1500 --name b$i ${box} sleep 300; done >/dev/null`,
+      'for i in 1 2 3 4; do docker start b$i & docker restart b$i & done >/dev/null 2>&1; wait; docker ps -q | wc -l | told',
+      `docker run -d --memory 512m --pids-limit 100 --name small ${box} sleep 300 >/dev/null && say fits`,
+      'docker update --memory 3g --memory-swap 3g small >/dev/null 2>&1 || say not by an update',
+      'docker update --pids-limit 0 small >/dev/null 2>&1 || say nor of processes',
+      'one=$(docker ps --filter name=b -q); docker pause $one >/dev/null; for i in 1 2 3 4; do docker start b$i; done >/dev/null 2>&1; docker ps -q | wc -l | told',
+    );
+    expect(lines).toHaveLength(9);
+    expect(Number(lines[0])).toBeLessThanOrEqual(4 * 1024 ** 3);
+    expect(Number(lines[1])).toBeLessThanOrEqual(2048);
+    expect(lines[2]).toBe('told how');
+    expect(Number(lines[3])).toBeGreaterThan(4);
+    expect(lines.slice(4)).toEqual(['1', 'fits', 'not by an update', 'nor of processes', '2']);
   });
 
   it('reaches nothing of others by id or by name', async () => {

@@ -62,7 +62,7 @@ export function buildImage(matched: Matched, context: Context): Order {
   );
   forbid(!['', 'default'].includes(get('isolation')), 'isolation is for Windows.');
   limits(get, set, job);
-  return requestOf(matched, pathOf(matched, '/build', query), { headers: HEADERS });
+  return requestOf(matched, pathOf(matched, '/build', query), { headers: HEADERS, effect: { do: 'build' } });
 }
 
 export function cancelBuild(matched: Matched, context: Context): Order {
@@ -148,7 +148,13 @@ function cacheFrom(given: string, buildKit: boolean, context: Context): readonly
 function limits(get: (name: string) => string, set: (name: string, value: string) => void, job: JobFacts): void {
   const number = (name: string) => Number(get(name) || '0');
   const limited = limitsOf(
-    { Memory: number('memory'), CpuQuota: number('cpuquota'), CpuPeriod: number('cpuperiod') },
+    {
+      // A build weighs more than a container, and there is one at a time.
+      Memory: number('memory') > 0 ? number('memory') : Math.floor(job.limits.memory / 2),
+      CpuQuota: number('cpuquota'),
+      CpuPeriod: number('cpuperiod'),
+      CpuShares: number('cpushares'),
+    },
     job,
     true,
   );
@@ -158,8 +164,7 @@ function limits(get: (name: string) => string, set: (name: string, value: string
     set('cpuperiod', '100000');
     set('cpuquota', String(Math.max(1000, Math.round(limited['NanoCpus'] / 10_000))));
   }
-  const shares = number('cpushares');
-  if (shares > 0) set('cpushares', String(Math.min(shares, 262_144)));
+  set('cpushares', String(limited['CpuShares']));
   for (const name of ['cpusetcpus', 'cpusetmems']) {
     if (!/^[0-9,-]*$/.test(get(name))) misread(`The parameter ${name} may not be ${quoted(get(name))}.`);
     set(name, get(name));

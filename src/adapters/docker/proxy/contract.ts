@@ -159,6 +159,10 @@ export interface EngineRequest {
 }
 
 export type Effect =
+  /** Before: is there room in what the job's containers have in all? Of a build, `path` has its memory, which may get less. */
+  | { readonly do: 'start'; readonly container: string }
+  | { readonly do: 'update'; readonly container: string }
+  | { readonly do: 'build' }
   /** After success: the job's container joins the network (the answer's Id), so that it reaches what is in it by name. */
   | { readonly do: 'join' }
   /** Before: the job's container leaves the network, or it couldn't be removed. */

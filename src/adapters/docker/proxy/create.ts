@@ -5,6 +5,7 @@ import { hostConfig } from './hostconfig.ts';
 import { unnamedVolumes } from './mounts.ts';
 import { misread, quoted } from './refusal.ts';
 import { pathOf, requestOf } from './request.ts';
+import { LEFT_TO_US, leftToUs } from './resources.ts';
 import { between, dropped, type Fields, flag, int, labels, like, nameSet, object, text, texts } from './shape.ts';
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/;
@@ -38,7 +39,11 @@ export function createContainer(matched: Matched, body: unknown, context: Contex
     json: {
       ...config,
       Image: context.image(Image).name,
-      Labels: { ...(config['Labels'] as object | undefined), ...job.labels },
+      Labels: {
+        ...(config['Labels'] as object | undefined),
+        ...job.labels,
+        [LEFT_TO_US]: leftToUs((HostConfig ?? {}) as Readonly<Record<string, unknown>>),
+      },
       HostConfig: host,
       ...(networking === null ? {} : { NetworkingConfig: networking }),
     },

@@ -127,13 +127,17 @@ export const ENDPOINTS: readonly Endpoint[] = [
     answer: 'events',
   }),
   own('ContainerResize', 'POST /containers/{id}/resize', "The job's own.", { query: { h: 'int', w: 'int' } }),
-  made('ContainerStart', 'POST /containers/{id}/start', "The job's own; not from a checkpoint, no options.", {
+  made('ContainerStart', 'POST /containers/{id}/start', "The job's own, where its limits fit; not from a checkpoint.", {
     query: { detachKeys: 'word', checkpoint: 'text', 'checkpoint-dir': 'text' },
   }),
   own('ContainerStop', 'POST /containers/{id}/stop', "The job's own.", { query: { t: 'int', signal: 'word' } }),
-  own('ContainerRestart', 'POST /containers/{id}/restart', "The job's own.", { query: { t: 'int', signal: 'word' } }),
+  made('ContainerRestart', 'POST /containers/{id}/restart', "The job's own, where its limits fit.", {
+    query: { t: 'int', signal: 'word' },
+  }),
   own('ContainerKill', 'POST /containers/{id}/kill', "The job's own.", { query: { signal: 'word' } }),
-  made('ContainerUpdate', 'POST /containers/{id}/update', "The job's own; limits up to the job's.", { body: 'json' }),
+  made('ContainerUpdate', 'POST /containers/{id}/update', "The job's own; limits up to what is left of the job's.", {
+    body: 'json',
+  }),
   made('ContainerRename', 'POST /containers/{id}/rename', "The job's own.", { query: { name: 'word' } }),
   own('ContainerPause', 'POST /containers/{id}/pause', "The job's own."),
   own('ContainerUnpause', 'POST /containers/{id}/unpause', "The job's own."),

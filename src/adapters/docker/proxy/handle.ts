@@ -9,6 +9,7 @@ import {
   type Refusal,
   type Rules,
 } from './contract.ts';
+import { openBudget } from './budget.ts';
 import { type Account, encodeHeader, registryAuth } from './credentials.ts';
 import { connectSelf, type RealNames } from './effects.ts';
 import { type Engine, readWhole, TooLong } from './engine.ts';
@@ -52,16 +53,16 @@ export function createHandler(parts: HandlerParts): Handler {
   const { engine, rules, facts, owned, binds, names, self, logger } = parts;
   /** References of shared images that the job pulled. */
   const pulled: string[] = [];
+  const budget = openBudget(engine, facts);
+
+  function refuseWith({ request: { method }, response }: Exchange, { status, message }: Refusal): void {
+    logger.debug({ job: facts.labels['slipway.job'], method, status, message }, "a job's engine refused");
+    sendJson(response, status, { message });
+  }
 
   async function decide(exchange: Exchange): Promise<void> {
     const { request, response } = exchange;
-    const refuse = ({ status, message }: Refusal) => {
-      logger.debug(
-        { job: facts.labels['slipway.job'], method: request.method, status, message },
-        "a job's engine refused",
-      );
-      sendJson(response, status, { message });
-    };
+    const refuse = (refusal: Refusal) => refuseWith(exchange, refusal);
     const matched = rules.match(request.method ?? '', request.url ?? '');
     if (matched.kind === 'refusal') return refuse(matched);
     const text = matched.body === 'json' ? await bodyOf(exchange) : '';
@@ -98,10 +99,25 @@ export function createHandler(parts: HandlerParts): Handler {
     };
     const headers = headersOf(order, exchange.request.headersDistinct);
     const go = (more: Partial<Changes> = {}) => forward(engine, order, headers, exchange, { ...changes, ...more });
+    const told = (result: Refusal | object | null) => {
+      if (result !== null && 'kind' in result) refuseWith(exchange, result);
+    };
     switch (effect?.do) {
       case undefined:
         await go();
         return;
+      case 'start':
+        return told(await budget.start(effect.container, go));
+      case 'update': {
+        const limits = (typeof order.body === 'object' ? order.body.json : {}) as Readonly<Record<string, unknown>>;
+        return told(await budget.update(effect.container, limits, go));
+      }
+      case 'build':
+        return told(
+          await budget.build(memoryIn(order.path), exchange.gone, (memory) =>
+            forward(engine, { ...order, path: withMemory(order.path, memory) }, headers, exchange, changes),
+          ),
+        );
       case 'join':
         await go({
           async done(json) {
@@ -183,6 +199,15 @@ export function createHandler(parts: HandlerParts): Handler {
       sendJson(exchange.response, 502, { message: rules.errorMessage(message, facts) });
     }
   };
+}
+
+/** Of a build's address, which the rules made, bytes. */
+function memoryIn(path: string): number {
+  return Number(/[?&]memory=(\d+)/.exec(path)?.[1] ?? 0);
+}
+
+function withMemory(path: string, memory: number): string {
+  return path.replaceAll(/([?&](?:memory|memswap)=)\d+/g, `$1${memory}`);
 }
 
 class BadBody extends Error {

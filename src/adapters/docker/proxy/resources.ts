@@ -2,6 +2,9 @@ import type { JobFacts } from './contract.ts';
 import { refuse } from './refusal.ts';
 import { between, type Check, dropped, type Fields, int, like, list, never, object, text, textIn } from './shape.ts';
 
+/** Label of a container whose maker left memory or processes to us: what it gets is settled when it starts. */
+export const LEFT_TO_US = 'slipway.limits';
+
 const DEVICES = 'names devices of the host, which a job may not see.';
 const WINDOWS = 'is for Windows.';
 const REALTIME = "would take CPU time from others' work.";
@@ -60,8 +63,9 @@ export function resourceFields(job: JobFacts): Fields {
 }
 
 /**
- * The limits that go to the engine, from checked values: what the client asks for, at most the job's. For an update
- * (`all` false) only those that it names.
+ * The limits that go to the engine, from checked values: what the client asks for, at most the job's; of memory and
+ * processes a share of the job's where it asks for none. For an update (`all` false) only those that it names. The weight
+ * of its CPU time goes with its memory, so that a job with many containers weighs no more than one with none.
  */
 export function limitsOf(
   asked: Readonly<Record<string, unknown>>,
@@ -70,15 +74,16 @@ export function limitsOf(
 ): Record<string, unknown> {
   const { limits } = job;
   const result: Record<string, unknown> = {};
-  const memory = capped(asked['Memory'], limits.memory);
+  const memory = capped(asked['Memory'], limits.memory, all);
   if (all || memory.given || (typeof asked['MemorySwap'] === 'number' && asked['MemorySwap'] !== 0)) {
     result['Memory'] = memory.value;
     result['MemorySwap'] = memory.value;
+    result['CpuShares'] = sharesOf(memory.value, limits.memory);
   }
   if (typeof asked['MemoryReservation'] === 'number' && asked['MemoryReservation'] > 0) {
     result['MemoryReservation'] = Math.min(asked['MemoryReservation'], memory.value);
   }
-  const pids = capped(asked['PidsLimit'], limits.pids);
+  const pids = capped(asked['PidsLimit'], limits.pids, all);
   if (all || typeof asked['PidsLimit'] === 'number') result['PidsLimit'] = pids.value;
   const cpus = cpusAsked(asked);
   const most = limits.cpus === null ? null : Math.round(limits.cpus * 1e9);
@@ -86,7 +91,12 @@ export function limitsOf(
   else if (most !== null && (all || ['NanoCpus', 'CpuQuota', 'CpuPeriod'].some((name) => name in asked))) {
     result['NanoCpus'] = most;
   }
-  for (const name of ['CpuShares', 'CpusetCpus', 'CpusetMems', 'BlkioWeight', 'MemorySwappiness']) {
+  const weight = asked['CpuShares'];
+  // An update doesn't tell the memory: what it may weigh isn't known.
+  if (all && typeof weight === 'number' && weight > 0) {
+    result['CpuShares'] = Math.min(Math.max(2, weight), sharesOf(memory.value, limits.memory));
+  }
+  for (const name of ['CpusetCpus', 'CpusetMems', 'BlkioWeight', 'MemorySwappiness']) {
     if (name in asked) result[name] = asked[name];
   }
   // Without swap the engine warns of it where the kernel can't do it.
@@ -94,9 +104,26 @@ export function limitsOf(
   return result;
 }
 
-function capped(asked: unknown, most: number): { readonly value: number; readonly given: boolean } {
+/** Where nothing is asked for: a share of the most, or the most itself. */
+function capped(asked: unknown, most: number, isShared: boolean): { readonly value: number; readonly given: boolean } {
   const given = typeof asked === 'number' && asked > 0;
-  return { value: given ? Math.min(asked, most) : most, given };
+  return { value: given ? Math.min(asked, most) : isShared ? shareOf(most) : most, given };
+}
+
+/** What a container gets of a limit of the job's if its maker names none. */
+export function shareOf(whole: number): number {
+  return Math.max(1, Math.floor(whole / 4));
+}
+
+/** The weight of a container's CPU time: all that fit into the job's memory weigh as much as the job itself. */
+export function sharesOf(memory: number, whole: number): number {
+  return Math.max(2, Math.floor((1024 * memory) / whole));
+}
+
+/** Which limits the client leaves to us: words of the label that tells the budget. */
+export function leftToUs(asked: Readonly<Record<string, unknown>>): string {
+  const isNamed = (name: string) => typeof asked[name] === 'number' && asked[name] > 0;
+  return [...(isNamed('Memory') ? [] : ['memory']), ...(isNamed('PidsLimit') ? [] : ['pids'])].join(' ');
 }
 
 /** In billionths; null: not asked for. Quota and period, which the engine doesn't take beside NanoCpus, become them. */

@@ -85,8 +85,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     if (value(matched, 'checkpoint') !== '' || value(matched, 'checkpoint-dir') !== '') {
       refuse("a container can't be started from a checkpoint: they are kept on the host.");
     }
-    return ofContainer(matched, context, 'start', []);
+    return started(matched, context, 'start', []);
   },
+  ContainerRestart: (matched, _, context) => started(matched, context, 'restart', ['t', 'signal']),
   ContainerTop: (matched, _, context) => {
     // ps runs on the host.
     const args = value(matched, 'ps_args');
@@ -96,7 +97,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   ContainerUpdate: (matched, body, context) => {
     const json = updated(body, context.job);
-    return requestOf(matched, containerPath(matched, context, 'update'), { json });
+    const { id } = context.container(matched.params['id'] ?? '');
+    const effect = { do: 'update', container: id } as const;
+    return requestOf(matched, containerPath(matched, context, 'update'), { json, effect });
   },
   ContainerRename: (matched, _, context) => {
     const name = value(matched, 'name').replace(/^\//, '');
@@ -182,6 +185,12 @@ function order(matched: Matched, body: unknown, context: Context): Order {
       matched.query,
     ),
   );
+}
+
+function started(matched: Matched, context: Context, last: string, passed: readonly string[]): Order {
+  const { id } = context.container(matched.params['id'] ?? '');
+  const query = new Map([...matched.query].filter(([name]) => passed.includes(name)));
+  return requestOf(matched, containerPath(matched, context, last, query), { effect: { do: 'start', container: id } });
 }
 
 function ofContainer(matched: Matched, context: Context, last: string, passed: readonly string[]): Order {

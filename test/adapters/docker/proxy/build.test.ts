@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { id, ask, JOB, NONCE, queryOf, refusalOf, sent } from './world.ts';
 
 const P = JOB.imagePrefix;
@@ -21,10 +22,11 @@ describe('a classic build', () => {
       networkmode: 'slipway-net-17',
       rm: '1',
       forcerm: '1',
-      memory: String(JOB.limits.memory),
-      memswap: String(JOB.limits.memory),
+      memory: String(JOB.limits.memory / 2),
+      memswap: String(JOB.limits.memory / 2),
       cpuperiod: '100000',
       cpuquota: '200000',
+      cpushares: '512',
       cachefrom: `["${P}/app:latest"]`,
     });
   });

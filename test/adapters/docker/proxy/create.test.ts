@@ -64,10 +64,11 @@ describe('what a container becomes', () => {
       Env: ['A=1'],
       Labels: { a: 'b', ...JOB.labels },
       HostConfig: {
-        Memory: JOB.limits.memory,
-        MemorySwap: JOB.limits.memory,
+        Memory: JOB.limits.memory / 4,
+        MemorySwap: JOB.limits.memory / 4,
+        CpuShares: 256,
         NanoCpus: 2e9,
-        PidsLimit: 512,
+        PidsLimit: 128,
         NetworkMode: 'slipway-net-17',
         CapDrop: ['ALL'],
         CapAdd: JOB.capabilities,
@@ -92,8 +93,10 @@ describe('what a container becomes', () => {
     expect(run({ Memory: 1e15, NanoCpus: 64e9, PidsLimit: -1 })).toMatchObject({
       Memory: 2 * 1024 ** 3,
       NanoCpus: 2e9,
-      PidsLimit: 512,
+      PidsLimit: 128,
+      CpuShares: 1024,
     });
+    expect(run({ PidsLimit: 1e9, CpuShares: 262_144 })).toMatchObject({ PidsLimit: 512, CpuShares: 256 });
     expect(run({ Memory: 64e6, MemorySwap: -1, NanoCpus: 5e8, PidsLimit: 10 })).toMatchObject({
       Memory: 64e6,
       MemorySwap: 64e6,

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { ask, id, JOB, jsonOf, NONCE, queryOf, refusalOf, sent } from './world.ts';
 
 const OURS = Object.entries(JOB.labels).map(([name, value]) => `${name}=${value}`);
@@ -199,10 +200,12 @@ describe('containers', () => {
   it('update keeps the limits', () => {
     const update = (body: object) => jsonOf(sent('POST', '/containers/db/update', body));
     expect(update({ Memory: 1e15, MemorySwap: -1 })).toEqual({
+      CpuShares: 1024,
       Memory: JOB.limits.memory,
       MemorySwap: JOB.limits.memory,
     });
-    expect(update({ MemorySwap: -1 })).toEqual({ Memory: JOB.limits.memory, MemorySwap: JOB.limits.memory });
+    expect(update({ MemorySwap: -1 })).toMatchObject({ Memory: JOB.limits.memory, MemorySwap: JOB.limits.memory });
+    expect(update({ CpuShares: 262_144 })).toEqual({});
     expect(update({ PidsLimit: 0 })).toEqual({ PidsLimit: 512 });
     expect(update({ CpuQuota: -1 })).toEqual({ NanoCpus: 2e9 });
     expect(update({ RestartPolicy: { Name: 'always' } })).toEqual({});
