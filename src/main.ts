@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -170,6 +170,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     warm: settings.SLIPWAY_WARM,
     credentials: (registry) => operator.registries.get(registry) ?? null,
     hasAccounts: operator.registries.size > 0,
+    buildKey: createHmac('sha256', home.linkKey).update('caches of builds').digest(),
     logger: logger.child({ part: 'docker' }),
     clock,
   });

@@ -20,6 +20,8 @@ export interface DockerSettings {
   readonly credentials: CredentialsOf;
   /** True if there are credentials of any registry. Default: false. */
   readonly hasAccounts?: boolean;
+  /** A secret of the server's, by which the caches of builds are kept apart. Default: none. */
+  readonly buildKey?: Buffer;
   /** Keeps jobs from the host's network by its firewall; null: nothing does. */
   readonly guard: GuardSettings | null;
   /** Bytes of the disk that jobs may not use up; null: no such limit. */
@@ -35,7 +37,19 @@ export function openDockerParts(settings: DockerSettings): {
   /** The images that were pulled for jobs, and what builds left. */
   readonly images: Cache;
 } {
-  const { dockerHost, home, limits, warm, credentials, hasAccounts = false, guard, reserve, logger, clock } = settings;
+  const {
+    dockerHost,
+    home,
+    limits,
+    warm,
+    credentials,
+    hasAccounts = false,
+    buildKey,
+    guard,
+    reserve,
+    logger,
+    clock,
+  } = settings;
   const docker = connectDocker(dockerHost);
   const pulled = openPulledImages({ docker, file: join(home, 'pulled.json'), now: () => clock.now() });
   const uses = {
@@ -58,6 +72,7 @@ export function openDockerParts(settings: DockerSettings): {
     docker,
     credentialsOf: credentials,
     hasAccounts,
+    ...(buildKey ? { key: buildKey } : {}),
     openArchive: executor.openArchive,
     unguarded: executor.unguardedBuilds,
   });

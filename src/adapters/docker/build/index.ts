@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { ArchiveRef, BuildRequest, ImageBuilder, Tree } from '#src/engine/ports.ts';
 import { type Outcome, PlatformError, success, UserError } from '#src/model/outcome.ts';
+import { apart, type Apart } from './apart.ts';
 import { openContext } from './context.ts';
 import { excerpt, explainFailure, locate } from './dockerfile.ts';
 import { BuildProgress } from './progress.ts';
@@ -13,7 +13,7 @@ import { type BuildLog, openLog } from './log.ts';
 import { type PushResult, push } from './push.ts';
 import type { CredentialsOf } from './registry-name.ts';
 import { openSession } from './session.ts';
-import { hasProxy, refuseStrange } from './strange.ts';
+import { refuseStrange } from './strange.ts';
 import { createTemporaries } from './temporary.ts';
 import { loadTraceDecoder } from './trace.ts';
 import { dial, engineError, records } from './wire.ts';
@@ -24,6 +24,8 @@ export interface ImageBuilderOptions {
   readonly credentialsOf: CredentialsOf;
   /** True if there are any such credentials: then the engine may have images that aren't for everybody. Default: false. */
   readonly hasAccounts?: boolean;
+  /** A secret of the server's, by which caches are kept apart. Default: none. */
+  readonly key?: Buffer;
   /** Opens an archive that the executor stored. */
   readonly openArchive: (ref: ArchiveRef) => Promise<Readable>;
   /**
@@ -131,7 +133,7 @@ async function pushTag(
 
 /** Builds under a temporary name. */
 async function build(
-  { docker, credentialsOf, hasAccounts = false, openArchive, unguarded }: ImageBuilderOptions,
+  { docker, credentialsOf, hasAccounts = false, key = Buffer.alloc(0), openArchive, unguarded }: ImageBuilderOptions,
   request: BuildRequest,
   tree: Tree,
   name: string,
@@ -170,7 +172,7 @@ async function build(
       method: 'POST',
       path: '/build?',
       options: {
-        ...buildOptions(request, context.dockerfile, name, session.id, cutOff),
+        ...buildOptions(request, context.dockerfile, name, session.id, cutOff, apart(key, request)),
         // Of what the engine has by the operator's credentials a stranger gets what the registry gives to anybody.
         ...(hasAccounts && !request.trusted ? { pull: '1' } : {}),
       },
@@ -203,15 +205,13 @@ async function build(
 }
 
 function buildOptions(
-  { build, labels, repository, tags, trusted }: BuildRequest,
+  { build, labels }: BuildRequest,
   dockerfile: string,
   name: string,
   session: string,
   cutOff: boolean,
+  { layers, mounts }: Apart,
 ): Record<string, unknown> {
-  // Cache mounts (`RUN --mount=type=cache`) outlive a build. Those of repositories are apart, and so are
-  // those of strangers and of builds that push nothing.
-  const cache = `${repository}/${trusted ? (tags.length > 0 ? 'pushed' : 'built') : 'strange'}`;
   return {
     version: '2',
     session,
@@ -220,24 +220,12 @@ function buildOptions(
     dockerfile,
     rm: true,
     forcerm: true,
-    ...(trusted && build.secrets === undefined && !hasProxy(build.args)
-      ? {}
-      : { extrahosts: [`${layersOf(repository, trusted)}:127.0.0.1`] }),
+    extrahosts: [`${layers}:127.0.0.1`],
     ...(cutOff ? { networkmode: 'none' } : {}),
     ...(build.target === null ? {} : { target: build.target }),
-    buildargs: JSON.stringify({ ...build.args, BUILDKIT_CACHE_MOUNT_NS: cache }),
+    buildargs: JSON.stringify({ ...build.args, BUILDKIT_CACHE_MOUNT_NS: mounts }),
     labels: JSON.stringify(labels),
   };
-}
-
-/**
- * The engine keeps one cache of layers, in which an instruction with other secrets, or without them, is the same, and
- * one behind another proxy, too. A host name in /etc/hosts makes it another one, so that a stranger's layers, and those that
- * another repository made with its secrets or by its proxy, are never taken for these.
- */
-function layersOf(repository: string, trusted: boolean): string {
-  const hash = createHash('sha256').update(`${repository.toLowerCase()} ${trusted ? 'trusted' : 'strange'}`);
-  return `slipway-${hash.digest('hex').slice(0, 16)}`;
 }
 
 async function removeTag(docker: Docker, name: string): Promise<void> {
