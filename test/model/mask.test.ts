@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { createMasker, maskText } from '#src/model/mask.ts';
 
 function mask(values: readonly string[], chunks: readonly (string | Buffer)[]): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import type { Trigger } from '#src/model/event.ts';
 import {
   LONGEST_SECRET,

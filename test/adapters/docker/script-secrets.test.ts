@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { aroundStep, handOver } from '#src/adapters/docker/script-secrets.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { GivenSecret } from '#src/model/secret.ts';

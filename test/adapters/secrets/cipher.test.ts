@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { type CipherPlace, decrypt, encrypt, keyIdOf } from '#src/adapters/secrets/cipher.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { keysOf, keyText, ringOf, tampered } from './keyring.ts';

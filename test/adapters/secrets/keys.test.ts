@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { openKeys, parseKeys } from '#src/adapters/secrets/keys.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { keysOf, keyText } from './keyring.ts';

@@ -1,6 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { seal, sealKey, sealWith, unseal } from '#src/adapters/secrets/seal.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { keysOf, tampered } from './keyring.ts';

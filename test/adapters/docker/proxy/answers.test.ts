@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { answer, errorMessage, event, match } from '#src/adapters/docker/proxy/rules.ts';
 import { matchesName, matchesReference } from '#src/adapters/docker/proxy/filters.ts';
 import { id, JOB } from './world.ts';

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { ATTACKS } from './attacks.ts';
 import { dangersOf } from './dangers.ts';
 import { CLI_20, COMPOSE, HARMLESS } from './harmless.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import '#test/seeded.ts';
 import { visibleImage } from '#src/adapters/docker/proxy/rules.ts';
 import { familiar, fullName, parseReference, plainName, privateName } from '#src/adapters/docker/proxy/reference.ts';
 import { ask, id, JOB, NONCE, queryOf, refusalOf, sent } from './world.ts';
