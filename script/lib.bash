@@ -37,3 +37,27 @@ stop_engine() { # FILE
   done
   as_root kill -9 "$pid" 2>/dev/null || true
 }
+
+# Says by its exit code whether the engine has the network that jobs share, as some server of this machine may have made.
+jobs_network_stands() { node dev/jobs-network.ts; }
+
+# Takes back what a server does to the engine's host: the network that jobs share and the firewall's chains. Only where
+# nobody uses that network, and where it wasn't there before.
+remove_jobs_network() {
+  local tables table chain
+  node dev/jobs-network.ts remove || return 0
+  for tables in iptables ip6tables; do
+    for table in filter security mangle; do
+      as_root "$tables" -w 10 -t "$table" -S SLIPWAY-INPUT >/dev/null 2>&1 || continue
+      as_root "$tables" -w 10 -t "$table" -D INPUT -j SLIPWAY-INPUT 2>/dev/null || true
+      as_root "$tables" -w 10 -t "$table" -D FORWARD -j SLIPWAY-FORWARD 2>/dev/null || true
+      as_root "$tables" -w 10 -t "$table" -D DOCKER-USER -j SLIPWAY-FORWARD 2>/dev/null || true
+      for chain in SLIPWAY-INPUT SLIPWAY-FORWARD SLIPWAY-DENY; do
+        as_root "$tables" -w 10 -t "$table" -F "$chain" 2>/dev/null || true
+      done
+      for chain in SLIPWAY-INPUT SLIPWAY-FORWARD SLIPWAY-DENY; do
+        as_root "$tables" -w 10 -t "$table" -X "$chain" 2>/dev/null || true
+      done
+    done
+  done
+}
