@@ -134,6 +134,12 @@ export async function runSteps(site: Site, image: string, steps: readonly string
   return lines;
 }
 
+/** Ids of images that there were before: what another test's death left is not this one's. */
+const before = docker.listImages().then(
+  (images) => new Set(images.map(({ Id }) => Id)),
+  () => new Set<string>(),
+);
+
 /** Everything on the engine that carries this installation's label, and every name of a job's image. */
 export async function leftovers(site: Site): Promise<readonly string[]> {
   const home = await readFile(join(site.home, 'installation'), 'utf8').catch(() => 'none yet');
@@ -146,7 +152,9 @@ export async function leftovers(site: Site): Promise<readonly string[]> {
   const found = await docker.listImages();
   const tags = found.flatMap(({ RepoTags }) => RepoTags ?? []);
   // What a push left: nobody gave it a name.
-  const pushed = found.filter(({ RepoTags, RepoDigests }) => {
+  const old = await before;
+  const pushed = found.filter(({ Id, RepoTags, RepoDigests }) => {
+    if (old.has(Id)) return false;
     const named = (RepoTags ?? []).some((tag) => !tag.startsWith('<none>'));
     return (
       !named &&

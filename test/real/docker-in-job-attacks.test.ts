@@ -98,7 +98,7 @@ describe('a hostile job', () => {
       'for i in 1 2 3 4; do docker start b$i & docker restart b$i & done >/dev/null 2>&1; wait; docker ps -q | wc -l | told',
       `docker run -d --memory 512m --pids-limit 100 --name small ${box} sleep 300 >/dev/null && say fits`,
       'docker update --memory 3g --memory-swap 3g small >/dev/null 2>&1 || say not by an update',
-      'docker update --pids-limit 0 small >/dev/null 2>&1 || say nor of processes',
+      'docker update --pids-limit 2000 small >/dev/null 2>&1 || say nor of processes',
       'one=$(docker ps --filter name=b -q); docker pause $one >/dev/null; for i in 1 2 3 4; do docker start b$i; done >/dev/null 2>&1; docker ps -q | wc -l | told',
     );
     expect(lines).toHaveLength(9);
@@ -190,6 +190,32 @@ describe('a hostile job', () => {
     );
     expect((await victims).lines.slice(1)).toEqual(['db']);
     expect(lines).toEqual(['refused', ...all(commands)]);
+  });
+});
+
+describe('a stranger who builds', () => {
+  it('begins with no image of the engine: by no name, no id, and no beginning of an id', async () => {
+    const { Id } = await docker.getImage(box).inspect();
+    const names = [box, Id, Id.slice(7), Id.slice(7, 15), `sha256:${Id.slice(7, 15)}`];
+    const build = (text: string) =>
+      refused(`printf '${text}\\nRUN echo read >&2\\n' | DOCKER_BUILDKIT=0 docker build -t x -`);
+    const lines = await runJob(
+      site,
+      dockerJob(
+        image,
+        [
+          ...names.map((name) => build(`FROM ${name}`)),
+          ...names.map((name) => build(`FROM scratch\\nCOPY --from=${name} / /x`)),
+          build(`ARG A=${Id.slice(7, 9)}\\nARG B=${Id.slice(9, 15)}\\nFROM $A$B`),
+          refused(`printf 'FROM ${box}\\n' | DOCKER_BUILDKIT=1 docker20 build -t x -`),
+          `echo hello >f; printf 'FROM scratch\\nCOPY f /f\\n' >Dockerfile; docker build -t mine . >out 2>&1 && say built || cat out`,
+        ],
+        { trusted: false },
+      ),
+      { guard: { deny: [], bridges: ['docker0'], image: null } },
+    );
+    expect(lines.log).not.toContain('read');
+    expect(lines.lines).toEqual([...names.flatMap(() => ['refused', 'refused']), 'refused', 'refused', 'built']);
   });
 });
 

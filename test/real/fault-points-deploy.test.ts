@@ -132,4 +132,4 @@ it('goes on from before and after each transition of a release', async () => {
   expect(await mistakes(town.github, { home: victim.home }, expected)).toEqual([]);
   expect(await releaseMistakes(town.github, victim, harbour, repository.fullName, releases)).toEqual([]);
   expect(await town.left()).toEqual([]);
-}, 300_000);
+}, 600_000);

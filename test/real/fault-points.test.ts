@@ -134,4 +134,4 @@ it('goes on from before and after each transition of a push', async () => {
   // Killed between making a container that waits for jobs and starting it: the sweeps spare it for its first five minutes.
   const left = (await town.left()).filter((each) => !/^container \/slipway-idle-\w+ \(Created\)$/.test(each));
   expect(left).toEqual([]);
-}, 300_000);
+}, 600_000);

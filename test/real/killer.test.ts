@@ -75,4 +75,4 @@ it(`loses nothing when the server is killed ${kills} times in a stream of pushes
   await victim.stop();
   expect(await mistakes(town.github, victim, expected)).toEqual([]);
   expect(await town.left()).toEqual([]);
-}, 300_000);
+}, 600_000);
