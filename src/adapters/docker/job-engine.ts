@@ -146,6 +146,7 @@ function factsOf(
   const inner = innerLabel(site.home, name);
   return {
     cacheNamespace: digest(`${site.home}\n${request.repository}\n${trusted}`, 32),
+    trusted,
     labels: {
       ...labelsOf(request),
       'slipway.home': site.home,

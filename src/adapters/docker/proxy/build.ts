@@ -21,6 +21,7 @@ export function buildImage(matched: Matched, context: Context): Order {
     refuse("this job has no network, so it can't build images: the engine itself would fetch what a Dockerfile names.");
   }
   const buildKit = version(get('version'));
+  if (buildKit) checkBuildKit(job);
   const query = new Map<string, readonly string[]>();
   const set = (name: string, value: string) => {
     if (value !== '') query.set(name, [value]);
@@ -50,7 +51,7 @@ export function buildImage(matched: Matched, context: Context): Order {
   const key = buildKit ? [`slipway-${job.cacheNamespace}:127.0.0.1`] : [];
   if (hosts.length + key.length > 0) query.set('extrahosts', [...hosts, ...key]);
   for (const name of ['q', 'nocache']) for (const [key, value] of optional(matched, name)) query.set(key, value);
-  set('pull', ['', '0', 'false', 'no', 'none'].includes(get('pull').toLowerCase()) ? '' : '1');
+  set('pull', job.trusted && ['', '0', 'false', 'no', 'none'].includes(get('pull').toLowerCase()) ? '' : '1');
   // Containers of a build's steps have no label, and none may stay.
   set('rm', '1');
   set('forcerm', '1');
@@ -63,6 +64,15 @@ export function buildImage(matched: Matched, context: Context): Order {
   forbid(!['', 'default'].includes(get('isolation')), 'isolation is for Windows.');
   limits(get, set, job);
   return requestOf(matched, pathOf(matched, '/build', query), { headers: HEADERS, effect: { do: 'build' } });
+}
+
+/** Also of its session. */
+export function checkBuildKit(job: JobFacts): void {
+  if (job.trusted) return;
+  refuse(
+    "a run of somebody without write permission builds without BuildKit, whose steps the job's limits don't hold: set " +
+      'DOCKER_BUILDKIT=0, which such jobs have set.',
+  );
 }
 
 export function cancelBuild(matched: Matched, context: Context): Order {

@@ -112,6 +112,11 @@ export interface JobFacts {
    */
   readonly cacheNamespace: string;
   /**
+   * False: a stranger's. Its builds begin with what a registry gives them: the classic builder takes `FROM 3f` for any image
+   * of the engine whose id begins so. And none is by BuildKit, whose steps no limit holds.
+   */
+  readonly trusted: boolean;
+  /**
    * On everything that is made: slipway.home, slipway.job, slipway.attempt, ..., slipway.kind: inner. What carries them all
    * is the job's own, and nothing else may (not the job's own container, its network, its services).
    */

@@ -1,4 +1,4 @@
-import { buildImage, cancelBuild } from './build.ts';
+import { buildImage, cancelBuild, checkBuildKit } from './build.ts';
 import type { LocalAnswer, Matched, Order, Refusal, Rules } from './contract.ts';
 import { BODY_LIMIT } from './contract.ts';
 import { asking, type Context, knowing } from './context.ts';
@@ -155,6 +155,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   DistributionInspect: (matched, _, context) => askRegistry(matched, context),
   Session: (matched, _, { job }) => {
     if (job.network === null) refuse("this job has no network, so it can't build images.");
+    checkBuildKit(job);
     return requestOf(matched, pathOf(matched, '/session'), { headers: SESSION });
   },
 

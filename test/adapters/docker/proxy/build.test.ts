@@ -7,6 +7,20 @@ const P = JOB.imagePrefix;
 const query = (text: string) => Object.fromEntries(queryOf(sent('POST', `/v1.41/build?${text}`)));
 const json = (value: unknown) => encodeURIComponent(JSON.stringify(value));
 
+describe("a stranger's build", () => {
+  const job = { ...JOB, trusted: false };
+  it('begins with what a registry gives it: FROM 3f would be any image of the engine', () => {
+    for (const text of ['', 'pull=0', 'pull=', 'pull=false', 'pull=1', 'pull=0&pull=1', 'version=1&pull=no']) {
+      expect(queryOf(sent('POST', `/build?${text}`, '', job)).get('pull')).toBe('1');
+    }
+    expect(queryOf(sent('POST', '/build?t=a')).get('pull')).toBeNull();
+  });
+  it("isn't by BuildKit, whose steps no limit holds", () => {
+    expect(refusalOf('POST', '/build?version=2&session=x', '', job)).toMatch(/^403 .*DOCKER_BUILDKIT=0/);
+    expect(refusalOf('POST', '/session', '', job)).toMatch(/^403 .*DOCKER_BUILDKIT=0/);
+  });
+});
+
 describe('a classic build', () => {
   it('as the docker client sends it', () => {
     const request = sent(

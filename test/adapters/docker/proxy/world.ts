@@ -5,6 +5,7 @@ import * as rules from '#src/adapters/docker/proxy/rules.ts';
 /** A job as the server would describe it, and what the engine has for it: both are data. */
 export const JOB: JobFacts = {
   cacheNamespace: 'cache-of-acme-app',
+  trusted: true,
   labels: { 'slipway.home': 'h1', 'slipway.job': '17', 'slipway.kind': 'inner', 'slipway.inner': '17-1' },
   namePrefix: 'slipway-17-1-',
   imagePrefix: 'slipway.local/secretofjob17',
