@@ -1,4 +1,7 @@
+import { type Finder, throughColours } from './mask-colours.ts';
 import { formsOf } from './mask-forms.ts';
+
+type Range = readonly [start: number, end: number];
 
 /** Replaces secret values in a stream of bytes. */
 export interface Masker {
@@ -71,24 +74,15 @@ export function maskText(text: string, values: readonly string[]): string {
   return position === 0 ? text : Buffer.concat([...pieces, buffer.subarray(position)]).toString();
 }
 
-type Range = readonly [start: number, end: number];
-
-interface Needles {
-  /** Every place of every needle, in the order of their starts. */
-  readonly find: (buffer: Buffer) => Range[];
-  /** Length of the longest end of the buffer that a secret may begin with. */
-  readonly heldBack: (buffer: Buffer) => number;
-}
-
 /** By the list itself: a job's texts are masked with one list. */
-const known = new WeakMap<readonly string[], Needles | null>();
+const known = new WeakMap<readonly string[], Finder | null>();
 
 /** Null if there is nothing to hide. */
-function needlesOf(values: readonly string[]): Needles | null {
+function needlesOf(values: readonly string[]): Finder | null {
   const before = known.get(values);
   if (before !== undefined) return before;
   const texts = [...formsOf(values)];
-  const needles = texts.length === 0 ? null : searchFor(texts.map((text) => Buffer.from(text)));
+  const needles = texts.length === 0 ? null : throughColours(searchFor(texts.map((text) => Buffer.from(text))));
   known.set(values, needles);
   return needles;
 }
@@ -97,7 +91,7 @@ function needlesOf(values: readonly string[]): Needles | null {
  * Looks for many needles at once, as Wu and Manber do: two bytes tell how far to move on, or which needles may begin
  * here (those that have these two bytes at the end of the window).
  */
-function searchFor(needles: readonly Buffer[]): Needles {
+function searchFor(needles: readonly Buffer[]): Finder {
   const window = Math.min(...needles.map((needle) => needle.length), 255);
   const longest = Math.max(...needles.map((needle) => needle.length));
   const shifts = new Uint8Array(65_536).fill(window - 1);
@@ -114,7 +108,7 @@ function searchFor(needles: readonly Buffer[]): Needles {
 
   return {
     find(buffer) {
-      const ranges: Range[] = [];
+      const ranges: [number, number][] = [];
       for (let end = window - 1; end < buffer.length; ) {
         const pair = pairAt(buffer, end);
         const shift = shifts[pair] ?? 0;

@@ -28,6 +28,20 @@ describe('createMasker', () => {
     ['what set -x makes of quotes', ["it's me"], `+ echo 'it'\\''s me' 'it'"'"'s me'`, "+ echo '***' '***'"],
     ['what export -p makes of dollars', ['a$b`c"d'], 'declare -x T="a\\$b\\`c\\"d"', 'declare -x T="***"'],
     ['each line of a long value in JSON', ['say "a"\nsay "b"'], 'say \\"b\\"', '***'],
+    [
+      'what is coloured in the middle',
+      ['hunter2'],
+      'x \u001b[31mhun\u001b[m\u001b[Kter2\u001b[0m y',
+      'x \u001b[31m***\u001b[0m y',
+    ],
+    [
+      'each letter in another colour',
+      ['abcd'],
+      '\u001b[1ma\u001b[2mb\u001b[3mc\u001b[4md\u001b[m',
+      '\u001b[1m***\u001b[m',
+    ],
+    ['a value that holds a colour', ['\u001b[31mred\u001b[m!'], 'x\u001b[31mred\u001b[m!', 'x***'],
+    ['nothing because of an escape that is none', ['abcd'], 'ab\u001b]cd ab\u001b', 'ab\u001b]cd ab\u001b'],
     ['nothing for empty values', ['', ' '], 'a b', 'a b'],
     ['nothing for values under 4 characters', ['abc', ' x ', 'a\nb'], 'abc x a', 'abc x a'],
   ])('hides %s', (_, values, text, expected) => {
@@ -69,6 +83,31 @@ describe('createMasker', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('looks through colours, however they and the stream are cut', () => {
+    const part = fc.constantFrom('a', 'b', 'ab', '\u001b[m', '\u001b[31m', '\u001b', '[', '3', 'm', '\u001b[', '\n');
+    const values = ['abab', 'bbbbb', 'a[3m', 'a\u001b[mb'];
+    fc.assert(
+      fc.property(fc.array(fc.array(part, { maxLength: 6 }), { maxLength: 12 }), (chunks) => {
+        const pieces = chunks.map((it) => it.join(''));
+        const shown = mask(values, pieces);
+        expect(shown).toBe(mask(values, [pieces.join('')]));
+        expect(shown).toBe(maskText(pieces.join(''), values));
+        // oxlint-disable-next-line no-control-regex
+        const plain = shown.replaceAll(/\u001b\[[0-?]*[@-~]/g, '');
+        for (const value of ['abab', 'bbbbb']) expect(plain.split('***').some((it) => it.includes(value))).toBe(false);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('holds back little of colours without end', () => {
+    const masker = createMasker(['secret']);
+    let shown = masker.push(Buffer.from('sec')).length;
+    const colours = Buffer.from('\u001b[1m\u001b[2m'.repeat(8_000));
+    for (let i = 0; i < 20; i += 1) shown += masker.push(colours).length;
+    expect(3 + 20 * colours.length - shown).toBeLessThan(300_000);
   });
 
   it('holds back only what may be a secret', () => {
