@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { accounts, type Registry, startRegistry } from '#dev/registry.ts';
 import { leaveBy } from '#test/contracts/executor.ts';
-import { busyboxImage, docker, openSite, type Site } from './docker.ts';
+import { busyboxImage, derivedImage, docker, openSite, type Site } from './docker.ts';
 import { allowing, dockerImage, dockerJob, leftovers, runJob, runSteps } from './docker-client.ts';
 
 // Each is a job with many containers, on an engine that others use.
@@ -227,6 +229,36 @@ describe('a job that leaves much behind', () => {
     expect(lines).toEqual(['6']);
     expect((await docker.listContainers({ all: true })).length).toBeLessThanOrEqual(before);
     await docker.getImage(box).inspect();
+  });
+
+  it("leaves the operator alone who runs an image with a job's labels", async () => {
+    await run('true');
+    const home = await readFile(join(site.home, 'installation'), 'utf8');
+    const job = dockerJob(image, [`docker ps -aq --no-trunc | told; docker rm -f forged >/dev/null 2>&1; say done`]);
+    // A committed container's image has them all.
+    const labels = {
+      'slipway.home': home,
+      'slipway.kind': 'inner',
+      'slipway.job': job.jobId,
+      'slipway.run': job.runId,
+      'slipway.attempt': String(job.attempt),
+      'slipway.repository': job.repository,
+      'slipway.inner': `${home}/${job.jobId}-${job.attempt}`,
+    };
+    const changes = Object.entries(labels).map(([name, value]) => `LABEL ${name}="${value}"`);
+    const forged = await derivedImage('slipway-test/forged', box, changes);
+    const mine = await docker.createContainer({ name: `forged-${process.pid}`, Image: forged, Cmd: ['sleep', '600'] });
+    try {
+      await mine.start();
+      expect((await runJob(site, job)).lines).toEqual(['done']);
+      const executor = site.open();
+      await executor.sweep(async () => new Set());
+      await executor.close();
+      expect((await mine.inspect()).State.Running).toBe(true);
+    } finally {
+      await mine.remove({ force: true });
+      await docker.getImage(forged).remove();
+    }
   });
 
   it('and is left by its server goes on with the next one', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { PlatformError } from '#src/model/outcome.ts';
@@ -51,6 +52,7 @@ export async function emptyByContainer(
   patient: Docker = docker,
 ): Promise<void> {
   const container = await docker.createContainer({
+    name: `slipway-cleanup-${randomUUID()}`,
     Image: image,
     User: '0:0',
     Entrypoint: ['/bin/sh', '-c', 'cd /job && rm -rf -- ..?* .[!.]* *'],

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
@@ -110,6 +111,7 @@ async function isOurHost(bridge: string): Promise<boolean> {
 /** Runs the script in the host's network, with the right to change its firewall and no other. */
 async function runInHelper({ docker, patient, home }: GuardOptions, image: string, script: string): Promise<void> {
   const container = await docker.createContainer({
+    name: `slipway-guard-${randomUUID()}`,
     Image: image,
     User: '0:0',
     Entrypoint: ['/bin/sh', '-c', script],

@@ -30,8 +30,10 @@ export async function findContainers(site: Site): Promise<readonly FoundContaine
   const all = await site.docker.listContainers({ all: true, filters }).catch((error: unknown) => {
     throw explain(error, 'looking for containers that were left behind');
   });
-  return all.map((info) => {
-    const name = (info.Names[0] ?? '').replace(/^\//, '');
+  return all.flatMap((info) => {
+    const name = nameOf(info);
+    // Labels come with an image, too: one that a job committed has them all, and the operator may run it.
+    if (!name.startsWith('slipway-')) return [];
     return {
       id: info.Id,
       name,
@@ -42,6 +44,11 @@ export async function findContainers(site: Site): Promise<readonly FoundContaine
       image: info.ImageID,
     };
   });
+}
+
+/** A container's own name: those that links give it have a second slash. */
+function nameOf({ Names }: Docker.ContainerInfo): string {
+  return Names.map((name) => name.slice(1)).find((name) => !name.includes('/')) ?? '';
 }
 
 export async function findNetworks(site: Site): Promise<readonly Found[]> {
@@ -116,7 +123,9 @@ export async function removeImage(docker: Docker, image: Found): Promise<void> {
 export async function removeMade(site: Site, name: string): Promise<void> {
   const filters = { label: [`slipway.home=${site.home}`, 'slipway.kind=inner'] };
   const infos = await site.docker.listContainers({ all: true, filters });
-  const containers = infos.filter(({ Labels }) => ownerOf(Labels, '') === name);
+  const containers = infos.filter(
+    (info) => ownerOf(info.Labels, '') === name && nameOf(info).startsWith(`slipway-${name}-`),
+  );
   await Promise.all(containers.map(({ Id }) => removeContainer(site.docker.getContainer(Id))));
   const networks = await site.docker.listNetworks({ filters });
   for (const { Id, Name, Labels } of networks) {

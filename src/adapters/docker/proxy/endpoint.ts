@@ -82,5 +82,7 @@ export function endpoint(
 function networkOf(name: string, context: Context): string {
   if (name === 'host') refuse("the network `host` is the host's.");
   if (name === 'none') return 'none';
-  return name === '' ? (context.job.network ?? 'none') : context.network(text(name, 'EndpointsConfig')).name;
+  // Clients name the usual network also where they want nothing of it.
+  if (['', 'default', 'bridge'].includes(name)) return context.job.network ?? 'none';
+  return context.network(text(name, 'EndpointsConfig')).name;
 }

@@ -32,7 +32,8 @@ export function openOwned({ engine, rules, facts, self }: OwnedOptions): Owned {
       // Names of links from other containers have a second slash.
       return found.flatMap(({ Id, Names }) => {
         const name = (Names ?? []).map((text) => text.replace(/^\//, '')).find((text) => !text.includes('/'));
-        return [{ id: Id, name: name ?? Id }];
+        // An image may bring all the labels: one that the job committed. A name it can't.
+        return name?.startsWith(facts.namePrefix) ? [{ id: Id, name }] : [];
       });
     },
     async network() {

@@ -2,6 +2,7 @@ import { describe, expect, it, test } from '@jest/globals';
 import { ATTACKS, BODY_ATTACKS } from './attacks.ts';
 import { dangersOf } from './dangers.ts';
 import { HARMLESS } from './harmless.ts';
+import type { EngineRequest } from '#src/adapters/docker/proxy/contract.ts';
 import { ask, create, id, JOB, jsonOf, NONCE, queryOf, refusalOf, sent } from './world.ts';
 
 type Json = Record<string, unknown>;
@@ -201,6 +202,12 @@ describe('what a container becomes', () => {
 
   it('has no network in a job without one', () => {
     const alone = { ...JOB, network: null };
+    // As the docker client sends it, whatever is asked for.
+    const usual = { Image: 'alpine', HostConfig: { NetworkMode: 'default' } };
+    for (const name of ['default', 'bridge']) {
+      const body = { ...usual, NetworkingConfig: { EndpointsConfig: { [name]: {} } } };
+      expect(jsonOf(create(body, alone).order as EngineRequest)).toMatchObject({ HostConfig: { NetworkMode: 'none' } });
+    }
     expect(run({}, alone)['NetworkMode']).toBe('none');
     expect(run({ NetworkMode: 'bridge' }, alone)['NetworkMode']).toBe('none');
     expect(made({ Image: 'alpine' }, alone)).not.toHaveProperty('NetworkingConfig');
