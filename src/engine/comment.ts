@@ -114,7 +114,9 @@ async function waitingOf(
 
 function nothingWaits(sha: string, held: readonly Run[], pull: PullRequest): string {
   const waits = held.find((run) => run.trigger.sha === pull.sha) ?? held.at(-1);
-  if (waits === undefined) return 'Nothing of this pull request waits for approval.';
+  if (waits === undefined) {
+    return "Nothing of this pull request waits for approval. A run that was cancelled while it waited does so again after GitHub's Re-run.";
+  }
   return `${sha} doesn't wait for approval. What waits is ${waits.trigger.sha}. ${lookAt(waits.trigger.sha)}`;
 }
 

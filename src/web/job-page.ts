@@ -15,8 +15,13 @@ export function jobHead(run: Run, job: Job, links: Links, now: number): Html {
 ${job.progress && job.progress !== reason && html`<p class="progress">${job.progress}</p>`}
 ${job.earlier.length > 0 && html`<ul class="remarks">${job.earlier.map((each) => html`<li class="note">${formatAttempt(each)}</li>`)}</ul>`}
 ${provenance(run)}
+${strange(run) && html`<p class="progress">A stranger's commit: it gets no secrets, pushes no images and deploys nothing.</p>`}
 ${tests(job)}
 ${annotations(job)}`;
+}
+
+function strange({ trust }: Run): boolean {
+  return trust !== null && !trust.trusted;
 }
 
 function tests({ tests }: Job): Html | null {

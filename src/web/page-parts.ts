@@ -34,12 +34,12 @@ export function trustNotice(run: Run): Html | null {
   const { trust } = run;
   if (trust === null || trust.trusted) return null;
   return html`<section class="notice"><h2>${isHeld(run) ? 'Nothing of this commit has run' : "A stranger's commit"}</h2>
-<p>${trust.reason} It gets no secrets, pushes no images and deploys nothing.</p>
-${trust.remarks.length > 0 && html`<ul class="remarks">${trust.remarks.map((remark) => html`<li class="warning">${remark}</li>`)}</ul>`}
+<p>${trust.reason} The run gets no secrets, pushes no images and deploys nothing.</p>
+${isHeld(run) && trust.remarks.length > 0 && html`<ul class="remarks">${trust.remarks.map((remark) => html`<li class="warning">${remark}</li>`)}</ul>`}
 ${
   isHeld(run) &&
-  html`<p>Somebody with write permission lets it run, and nothing that is pushed later, by the button <strong>Approve run</strong>
-of the check run <code>slipway</code> on GitHub, or by this comment on the pull request:</p>
+  html`<p>To run this commit and no other, somebody with write permission presses <strong>Approve run</strong> at the check
+run <code>slipway</code> on GitHub, or comments on the pull request:</p>
 <p><code>/ok-to-test ${run.trigger.sha}</code></p>`
 }
 ${trust.approvedBy !== null && html`<p>Approved by ${trust.approvedBy}.</p>`}</section>`;

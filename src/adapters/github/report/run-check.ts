@@ -45,7 +45,7 @@ export function runCheckOf(
     startedAt: iso(run.createdAt),
     completedAt: at,
     title: titleOf(title),
-    summary: cutBytes(summary(reasonOf(outcome), run.diagnostics), maxBytes),
+    summary: cutBytes(`${summary(reasonOf(outcome), run.diagnostics)}${approval(run)}`, maxBytes),
     text: null,
     annotations: checkAnnotations(run.diagnostics.map(annotationOf)),
     actions: [],
@@ -113,9 +113,14 @@ function heldSummary({ repository, trigger, pullRequest }: Run, reason: string, 
     `If you have write permission: look at the commit${changes}, and what its jobs will do. Then press **Approve run**, or comment on the pull request:`,
     fenced(`/ok-to-test ${sha}`, maxBytes / 2, 'start'),
     'That runs this very commit: whatever is pushed later waits again. The run gets no secrets, pushes no images and deploys nothing.',
+    'If the pull request is yours: nothing is asked of you. A maintainer looks at it.',
   ]
     .filter((part) => part !== '')
     .join('\n\n');
+}
+
+function approval(run: Run): string {
+  return run.trust?.approval === 'given' ? `\n\n${escapeMarkdown(approvedNote(run))}` : '';
 }
 
 function approvedNote({ trust }: Run): string {
