@@ -79,8 +79,7 @@ async function free(): Promise<number> {
 const forever = (to: string) => `while :; do head -c 4194304 /dev/zero ${to}; sleep 0.1; done`;
 
 const limited = { limits: { disk: 100 * mib } };
-const overLimit =
-  /^failure: The job filled the disk: it used \d+ MiB of the 100 MiB that a job may have \(SLIPWAY_JOB_DISK\)\.$/;
+const overLimit = /^failure: The job used more disk than it may: \d+ MiB of 100 MiB \(SLIPWAY_JOB_DISK\)\.$/;
 
 describe('a job that uses more disk than it may is ended, and another is not harmed', () => {
   it.each([

@@ -121,11 +121,12 @@ export function createDiskWatch(options: DiskOptions): DiskWatch {
     const uses = await options.measure([...jobs], short != null);
     for (const [job, use] of uses) {
       if (limit === null || use === null || use.bytes <= limit || !jobs.has(job)) continue;
-      end(job, `it used ${size(use.bytes)} of the ${size(limit)} that a job may have (SLIPWAY_JOB_DISK).`);
+      end(job, `The job used more disk than it may: ${size(use.bytes)} of ${size(limit)} (SLIPWAY_JOB_DISK).`);
     }
     if (!short || isRelieved(looks)) return;
     const found = culprit(uses, short.kind);
-    if (found && jobs.has(found.job)) end(found.job, `${found.words}, more than any other job, and ${short.words}.`);
+    if (found && jobs.has(found.job))
+      end(found.job, `The job filled the disk: ${found.words}, more than any other job, and ${short.words}.`);
   }
 
   function isRelieved(looks: ReadonlyMap<string, Look>): boolean {
@@ -138,7 +139,7 @@ export function createDiskWatch(options: DiskOptions): DiskWatch {
     endedAt = performance.now();
     atEnd = last;
     logger.info({ job: job.name, why: words }, 'a job filled the disk and is ended');
-    job.end({ kind: 'failure', reason: `The job filled the disk: ${words}` });
+    job.end({ kind: 'failure', reason: words });
   }
 
   return {
