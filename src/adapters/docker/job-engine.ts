@@ -95,6 +95,7 @@ export async function openJobEngine(
     facts,
     self,
     names: openRealNames(engine, realNames, own),
+    lock: lockByName(),
     owned: openOwned({ engine, rules, facts, self }),
     binds: openBinds({ folder, mounts: site.workspaces.mounts, toEngine }),
     secret: digest(`sessions\n${nonce}`, 32),

@@ -1,4 +1,3 @@
-import { type Lock, lockByName } from '#src/adapters/docker/build/lock.ts';
 import type { JobFacts, Refusal } from './contract.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Engine } from './engine.ts';
@@ -12,6 +11,9 @@ interface Amount {
   readonly memory: number;
   readonly pids: number;
 }
+
+/** Runs works of the same name one after the other. */
+type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /**
  * What the running containers and builds of a job have in all: no more than the job's own limit of memory and of processes,
@@ -33,8 +35,12 @@ interface Container extends Amount {
   readonly left: readonly string[];
 }
 
-export function openBudget(engine: Engine, { limits, labels }: Pick<JobFacts, 'limits' | 'labels'>): Budget {
-  const lock: Lock = lockByName();
+/** `lock`: of this job alone. */
+export function openBudget(
+  engine: Engine,
+  lock: Lock,
+  { limits, labels }: Pick<JobFacts, 'limits' | 'labels'>,
+): Budget {
   const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   /** Of the build that is under way, bytes. */
   let building = 0;

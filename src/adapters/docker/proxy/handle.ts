@@ -34,6 +34,8 @@ export interface HandlerParts {
   readonly owned: Owned;
   readonly binds: Binds;
   readonly names: RealNames;
+  /** Runs works of the same name one after the other; of this job alone. */
+  readonly lock: Parameters<typeof openBudget>[1];
   /** Id of the job's own container. */
   readonly self: string;
   /** Tells the job's sessions of BuildKit from others'. */
@@ -53,7 +55,7 @@ export function createHandler(parts: HandlerParts): Handler {
   const { engine, rules, facts, owned, binds, names, self, logger } = parts;
   /** References of shared images that the job pulled. */
   const pulled: string[] = [];
-  const budget = openBudget(engine, facts);
+  const budget = openBudget(engine, parts.lock, facts);
 
   function refuseWith({ request: { method }, response }: Exchange, { status, message }: Refusal): void {
     logger.debug({ job: facts.labels['slipway.job'], method, status, message }, "a job's engine refused");

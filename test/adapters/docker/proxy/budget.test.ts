@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
+import { lockByName } from '#src/adapters/docker/build/lock.ts';
 import { openBudget } from '#src/adapters/docker/proxy/budget.ts';
 import type { Engine } from '#src/adapters/docker/proxy/engine.ts';
 import { JOB } from './world.ts';
@@ -34,7 +35,7 @@ function world(...given: readonly Partial<One>[]) {
     const running = [...all].filter(([, { state }]) => state === 'running' || state === 'paused');
     return { status: 200, json: running.map(([Id]) => ({ Id })) };
   };
-  const budget = openBudget({ ask } as Engine, JOB);
+  const budget = openBudget({ ask } as Engine, lockByName(), JOB);
   const start = (id: string) =>
     budget.start(id, async () => {
       await sleep(2);
