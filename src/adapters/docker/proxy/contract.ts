@@ -142,7 +142,7 @@ export interface JobFacts {
   readonly socketSource: string | null;
   /** Why the job may not use (pull, run, build on) a shared image; null: it may. Normalised: host/path:tag or @digest. */
   refuseImage(reference: string): string | null;
-  /** Why the job may not push to that name; null: it may. */
+  /** Why the job may not push to that repository of images (host/path, without a tag); null: it may. */
   refusePush(reference: string): string | null;
 }
 

@@ -14,8 +14,7 @@ import {
   type Reference,
   repository,
 } from './reference.ts';
-import { misread, quoted, refuse } from './refusal.ts';
-import { checkRegistry } from './registry.ts';
+import { disallow, misread, quoted, refuse } from './refusal.ts';
 import { object } from './shape.ts';
 
 const AUTH = ['x-registry-auth'];
@@ -28,8 +27,7 @@ export function pullImage(matched: Matched, context: Context): Order {
   }
   const reference = named(from, first(matched, 'tag'), context.job);
   const why = context.job.refuseImage(fullName(reference));
-  if (why !== null) refuse(why);
-  checkRegistry(reference.host, context.job.trusted);
+  if (why !== null) disallow(why);
   const query = new Map([
     ['fromImage', [`${reference.host}/${reference.path}`]],
     ['tag', [reference.digest ?? reference.tag ?? 'latest']],
@@ -79,14 +77,15 @@ export function pushImage(matched: Matched, context: Context): Order {
   const asked = named(imageParam(matched), first(matched, 'tag'), context.job);
   if (asked.digest !== null) misread('Push a tag, not a digest.');
   const reference = { ...asked, tag: asked.tag ?? 'latest' };
-  const why = context.job.refusePush(fullName(reference));
-  if (why !== null) refuse(why);
+  const repo = `${reference.host}/${reference.path}`;
+  // The operator's rules are for repositories of images, whatever the tag.
+  const why = context.job.refusePush(repo);
+  if (why !== null) disallow(why);
   const name = familiar(reference);
   const thing = context.image(name);
   if (!isOwn(thing.name, context.job) && !context.asking) {
     refuse(`${quoted(name)} was not made by this job: tag it first (docker tag), then push it.`);
   }
-  const repo = `${reference.host}/${reference.path}`;
   const query = new Map([['tag', [reference.tag]], ...optional(matched, 'platform')]);
   return requestOf(matched, pathOf(matched, `/images/${segment(repo)}/push`, query), {
     headers: AUTH,
@@ -153,8 +152,7 @@ export function commitContainer(matched: Matched, body: unknown, context: Contex
 export function askRegistry(matched: Matched, context: Context): Order {
   const reference = clientReference(imageParam(matched), context.job);
   const why = context.job.refuseImage(fullName(reference));
-  if (why !== null) refuse(why);
-  checkRegistry(reference.host, context.job.trusted);
+  if (why !== null) disallow(why);
   return requestOf(matched, pathOf(matched, `/distribution/${segment(fullName(reference))}/json`), { headers: AUTH });
 }
 

@@ -25,6 +25,11 @@ export function refuse(message: string): never {
   throw new Refused(refused(message));
 }
 
+/** What the operator's rules don't allow (403): the message says whose rule it is, and what would change it. */
+export function disallow(message: string): never {
+  throw new Refused({ kind: 'refusal', status: 403, message });
+}
+
 export function misread(message: string): never {
   throw new Refused(wrong(message));
 }

@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import '#test/seeded.ts';
 import { visibleImage } from '#src/adapters/docker/proxy/rules.ts';
 import { familiar, fullName, parseReference, plainName, privateName } from '#src/adapters/docker/proxy/reference.ts';
+import { readOperator } from '#src/operator.ts';
 import { ask, id, JOB, NONCE, queryOf, refusalOf, sent } from './world.ts';
 
 const P = JOB.imagePrefix;
@@ -115,12 +119,36 @@ describe('tag, push, pull, remove', () => {
       effect: { do: 'push', from: `${P}/ghcr.io/acme/app:v1`, repo: 'ghcr.io/acme/app', tag: 'v1' },
     });
     expect(refusalOf('POST', '/images/ghcr.io/other/app/push?tag=v1')).toMatch(
-      /acme\/app may not push to ghcr.io\/other\/app:v1/,
+      /^403 acme\/app may not push to ghcr.io\/other\/app\.$/,
     );
     expect(refusalOf('POST', '/images/alpine/push?tag=latest')).toMatch(/may not push to docker.io\/library\/alpine/);
     expect(refusalOf('POST', '/images/ghcr.io/acme/nothing/push?tag=v1')).toBe(
       '404 No such image: ghcr.io/acme/nothing:v1',
     );
+  });
+  it("asks the operator's file for the repository of the image, whatever the tag", () => {
+    const folder = mkdtempSync(join(tmpdir(), 'slipway-push-'));
+    const file = join(folder, 'operator.yml');
+    writeFileSync(file, 'repositories: { acme/shop: { push: ["ghcr.io/acme/app", "registry.test:5000/ci/*"] } }');
+    const { policy } = readOperator(file, null);
+    rmSync(folder, { recursive: true });
+    const shop = { id: 1, owner: 'acme', name: 'shop', defaultBranch: 'main', private: true, cloneUrl: '' };
+    const repository = { ...shop, installationId: 1 };
+    const job = { ...JOB, refusePush: (image: string) => policy.refusePush(repository, image) };
+    expect(sent('POST', '/images/ghcr.io/acme/app/push?tag=v1', '', job).effect).toMatchObject({ tag: 'v1' });
+    // As far as the rule goes it is allowed; there is just no such image.
+    expect(refusalOf('POST', '/images/registry.test:5000/ci/x/push?tag=v1', '', job)).toMatch(/^404/);
+    for (const name of [
+      'ghcr.io/acme/apple',
+      'ghcr.io/acme/ap',
+      'ghcr.io/acme/app/x',
+      'acme/app',
+      'registry.test/ci/x',
+      'registry.test:5001/ci/x',
+      'registry.test:5000/ci/x/y',
+    ]) {
+      expect(refusalOf('POST', `/images/${name}/push?tag=v1`, '', job)).toMatch(/^403 acme\/shop may not push to /);
+    }
   });
   it('pushes no shared image', () => {
     const all = { ...JOB, refusePush: () => null };
