@@ -100,9 +100,11 @@ async function said(address: string, at: number): Promise<string> {
   return text;
 }
 
+/** But those of networks that others make and remove meanwhile. */
 const ownAddresses = () =>
-  Object.values(networkInterfaces())
-    .flatMap((all) => all ?? [])
+  Object.entries(networkInterfaces())
+    .filter(([name]) => !/^(slw|br-)/.test(name))
+    .flatMap(([, all]) => all ?? [])
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { quote } from 'shlex';
 import { BRIDGE_PREFIX, SHARED_PREFIX } from './network.ts';
@@ -141,11 +142,19 @@ first "$up" SLIPWAY-FORWARD
 `;
 }
 
-/** All rules of a chain, or none: the chain is replaced at once if one is missing. */
+/**
+ * All rules of a chain, or none: the chain is replaced at once if one is missing. Looked at by one call for each chain: the
+ * last rule does nothing but bear a mark of all, and there may be more rules (an operator's own), not fewer.
+ */
 function chain(name: string, rules: readonly string[]): string {
-  const lines = [`:${name} - [0:0]`, ...rules.map((rule) => `-A ${name} ${rule}`), 'COMMIT'];
+  const mark = `slipway-${createHash('sha256').update(rules.join('\n')).digest('hex').slice(0, 16)}`;
+  const all = [...rules, `-m comment --comment ${mark}`];
+  const lines = [`:${name} - [0:0]`, ...all.map((rule) => `-A ${name} ${rule}`), 'COMMIT'];
   return `
-if ! { ${rules.map((rule) => `holds ${name} ${rule}`).join(' && ')}; }; then
+stand=$(ipt -S ${name} 2>/dev/null)
+count=0
+case $stand in *${mark}*) count=$(printf '%s\\n' "$stand" | grep -c '^-A') ;; esac
+if [ "$count" -lt ${all.length} ]; then
   { echo "*$table"; printf '%s\\n' ${lines.map((line) => quote(line)).join(' ')}; } | restore
 fi`;
 }
