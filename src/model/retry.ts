@@ -61,7 +61,8 @@ const maxPhrase = 100;
 
 /** What a reason says first, without advice and details: `the Docker engine restarted`. */
 function phrase(reason: string): string {
-  const [sentence = ''] = reason.trim().split(/[.!?](?=\s|$)|: | \(|\n|;|, (?:and|but|so) | while /, 1);
+  const plain = reason.replaceAll(/ \([^()]*\)/g, '').trim();
+  const [sentence = ''] = plain.split(/[.!?](?=\s|$)|: |\n|;|, (?:and|but|so) | while /, 1);
   const text = sentence
     .replace(/^(The|A|An|This|No|Somebody|Nobody|Can't|It|Its)\b/, (word) => word.toLowerCase())
     .trim();

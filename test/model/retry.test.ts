@@ -81,6 +81,10 @@ it.each([
   ],
   ["Can't fetch v1.2.3 of acme/shop: the connection failed (x).", "can't fetch v1.2.3 of acme/shop"],
   ['The server was stopped', 'the server was stopped'],
+  [
+    "The Docker engine has no runtime runsc, which the operator's file (SLIPWAY_CONFIG) names for this repository's jobs. Install it.",
+    "the Docker engine has no runtime runsc, which the operator's file names for this repository's jobs",
+  ],
   ['', 'the platform failed'],
   [`The ${'x'.repeat(200)}.`, `the ${'x'.repeat(95)}…`],
 ])('the reason %j is %j in short', (reason, why) => {
