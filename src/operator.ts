@@ -166,11 +166,15 @@ function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>)
     },
     strangers: (repository) => strangersRule(rulesFor(repository).map((rule) => rule.strangers ?? {})),
     refuseAccess(repository, access) {
-      const refused = accessWanted(access).find(
+      const refused = accessWanted(access).filter(
         ({ allowed }) => !rulesFor(repository).some((rule) => allowed(rule.jobs ?? {})),
       );
-      if (refused === undefined) return null;
-      return `${fullName(repository)}'s jobs may not have ${refused.what}: the operator's file (SLIPWAY_CONFIG) doesn't allow it. An operator adds ${refused.key} to repositories: ${fullName(repository)}: jobs.`;
+      if (refused.length === 0) return null;
+      const what = refused.map((wanted) => wanted.what).join(', ');
+      const keys = [...new Set(refused.map((wanted) => wanted.key))]
+        .map((key) => [key, refused.flatMap((wanted) => (wanted.key === key ? (wanted.item ?? []) : []))] as const)
+        .map(([key, items]) => (items.length === 0 ? `${key}: true` : `${key}: [${items.join(', ')}]`));
+      return `${fullName(repository)}'s jobs may not have ${what}: the operator's file (SLIPWAY_CONFIG) doesn't allow it. An operator adds ${keys.join(' and ')} to repositories: ${fullName(repository)}: jobs.`;
     },
     runtime: (repository) => rulesFor(repository).findLast((rule) => rule.jobs?.runtime)?.jobs?.runtime ?? null,
     refuseDocker(repository) {
@@ -196,8 +200,9 @@ function strangersRule(rules: readonly NonNullable<RepositoryRule['strangers']>[
 type JobsRule = NonNullable<RepositoryRule['jobs']>;
 interface Wanted {
   readonly what: string;
-  /** What the operator adds. */
+  /** The key of `jobs` that allows it, and the item of its list; without item it is a flag. */
   readonly key: string;
+  readonly item?: string;
   readonly allowed: (jobs: JobsRule) => boolean;
 }
 
@@ -207,24 +212,24 @@ function accessWanted({ privileged, network, devices, volumes }: HostAccess): re
   if (privileged) {
     wanted.push({
       what: 'privileged containers',
-      key: 'privileged: true',
+      key: 'privileged',
       allowed: (jobs) => jobs.privileged === true,
     });
   }
   if (network === 'host') {
     wanted.push({
       what: "the host's network",
-      key: 'host-network: true',
+      key: 'host-network',
       allowed: (jobs) => jobs['host-network'] === true,
     });
   }
   for (const device of devices) {
     const allowed = (jobs: JobsRule) => jobs.devices?.includes(device) ?? false;
-    wanted.push({ what: `the device ${device}`, key: `devices: [${device}]`, allowed });
+    wanted.push({ what: `the device ${device}`, key: 'devices', item: device, allowed });
   }
   for (const { source } of volumes) {
     const allowed = (jobs: JobsRule) => jobs.volumes?.includes(source) ?? false;
-    wanted.push({ what: `the host's folder ${source}`, key: `volumes: [${source}]`, allowed });
+    wanted.push({ what: `the host's folder ${source}`, key: 'volumes', item: source, allowed });
   }
   return wanted;
 }

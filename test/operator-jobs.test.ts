@@ -43,6 +43,11 @@ describe('jobs in docs/operator.md', () => {
 
   it.each<[string, Partial<HostAccess>, string]>([
     ['another device', { devices: ['/dev/kvm', '/dev/sda'] }, 'devices: [/dev/sda]'],
+    [
+      'all that is too much at once',
+      { privileged: true, network: 'host', devices: ['/dev/sda', '/dev/kvm', '/dev/sdb'], volumes: volume('/srv') },
+      'devices: [/dev/sda, /dev/sdb] and volumes: [/srv]',
+    ],
     ['a device by another path', { devices: ['/dev/../dev/kvm'] }, 'devices: [/dev/../dev/kvm]'],
     ['a folder within', { volumes: volume('/srv/toolchains/gcc') }, 'volumes: [/srv/toolchains/gcc]'],
     ['a folder above', { volumes: volume('/srv') }, 'volumes: [/srv]'],

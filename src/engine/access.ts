@@ -17,8 +17,11 @@ export function accessFor(
   const { repository } = run;
   const asked = work.access ?? NONE;
   const strange = isStrange(run);
-  const refusal = strange ? refuseStranger(asked) : policy.refuseAccess(repository, asked);
-  if (refusal !== null) throw new UserError(refusal);
+  const refusals = [
+    strange ? refuseStranger(asked) : policy.refuseAccess(repository, asked),
+    work.docker === true ? policy.refuseDocker(repository) : null,
+  ].filter((refusal) => refusal !== null);
+  if (refusals.length > 0) throw new UserError(refusals.join(' '));
   const cutOff = strange && policy.strangers(repository).network === 'none';
   if (cutOff && work.services.length > 0) {
     throw new UserError(
@@ -33,8 +36,6 @@ export function accessFor(
 }
 
 function dockerFor({ policy }: Pick<Parts, 'policy'>, { repository }: Run, strange: boolean): JobDocker {
-  const refusal = policy.refuseDocker(repository);
-  if (refusal !== null) throw new UserError(refusal);
   return {
     refusePush: (image) => (strange ? "A stranger's commit pushes no images." : policy.refusePush(repository, image)),
     mayUse: (registry) => !strange && policy.lendsRegistry(repository, registry),
@@ -43,11 +44,12 @@ function dockerFor({ policy }: Pick<Parts, 'policy'>, { repository }: Run, stran
 
 function refuseStranger({ privileged, network, devices, volumes }: HostAccess): string | null {
   const asked = [
-    ...(privileged ? ['privileged: true'] : []),
-    ...(network === 'host' ? ['network: host'] : []),
-    ...(devices.length > 0 ? ['devices'] : []),
-    ...(volumes.length > 0 ? ['volumes'] : []),
+    ...(privileged ? ['privileged containers (`privileged: true`)'] : []),
+    ...(network === 'host' ? ["the host's network (`network: host`)"] : []),
+    ...(devices.length > 0 ? ["the host's devices (`devices`)"] : []),
+    ...(volumes.length > 0 ? ["the host's folders (`volumes`)"] : []),
   ];
   if (asked.length === 0) return null;
-  return `The job asks for ${asked.join(', ')}: a stranger's commit gets nothing of the host. Somebody with write permission can push it to a branch of this repository.`;
+  // No advice to push it to a branch: that would give it what only the merge, after a review, should.
+  return `A stranger's commit may not have ${asked.join(', ')}. It can run after the merge, if the operator's file allows it.`;
 }

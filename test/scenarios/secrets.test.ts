@@ -140,19 +140,24 @@ describe("a stranger's run", () => {
     const logs = await Promise.all(view.jobs.map(async (job) => [job.plan.key, await s.logOf(job)] as const));
     expect(Object.fromEntries(logs.map(([key, log]) => [key, log.split('\n')[0]]))).toEqual({
       test: '$ test',
-      publish: "Slipway: secrets withheld (a stranger's commit): NPM_TOKEN, KEY, HOOK, OTP",
+      publish:
+        "Slipway: secrets withheld (a stranger's commit): npm_token (NPM_TOKEN), deploy_key (KEY), HOOK (sealed), otp (OTP)",
       image: "Slipway: secrets withheld (a stranger's commit): npm_token",
     });
   });
 
   it.each([
-    ['privileged: true', 'privileged: true'],
-    ['network: host', 'network: host'],
-    ['devices: [/dev/kvm]', 'devices'],
-    ['volumes: ["/:/host"]', 'volumes'],
+    ['privileged: true', 'privileged containers (`privileged: true`)'],
+    ['network: host', "the host's network (`network: host`)"],
+    ['devices: [/dev/kvm]', "the host's devices (`devices`)"],
+    ['volumes: ["/:/host"]', "the host's folders (`volumes`)"],
+    [
+      'privileged: true, network: host',
+      "privileged containers (`privileged: true`), the host's network (`network: host`)",
+    ],
   ])('never gets %s, whatever the operator allows', async (key, named) => {
     const s = await world(`jobs: { a: { image: node, run: x, ${key} } }`, { policy: open });
-    const reason = `failure: The job asks for ${named}: a stranger's commit gets nothing of the host.`;
+    const reason = `failure: A stranger's commit may not have ${named}. It can run after the merge, if the operator's file allows it.`;
     expect(outcomes(await s.play(trigger(stranger)))['a']).toContain(reason);
     expect(s.executor.requests).toEqual([]);
     expect(outcomes(await s.play(trigger(push('a1'))))).toEqual({ a: 'success' });
