@@ -109,7 +109,8 @@ export function createHandler(parts: HandlerParts): Handler {
         await go();
         return;
       case 'start':
-        return told(await budget.start(effect.container, go));
+        // Who waited for others' starts may be gone, as the job may.
+        return told(await budget.start(effect.container, async () => (exchange.gone.aborted ? null : go())));
       case 'update': {
         const limits = (typeof order.body === 'object' ? order.body.json : {}) as Readonly<Record<string, unknown>>;
         return told(await budget.update(effect.container, limits, go));
