@@ -15,6 +15,7 @@ import {
   repository,
 } from './reference.ts';
 import { disallow, misread, quoted, refuse } from './refusal.ts';
+import { checkRegistry } from './registry.ts';
 import { object } from './shape.ts';
 
 const AUTH = ['x-registry-auth'];
@@ -28,6 +29,7 @@ export function pullImage(matched: Matched, context: Context): Order {
   const reference = named(from, first(matched, 'tag'), context.job);
   const why = context.job.refuseImage(fullName(reference));
   if (why !== null) disallow(why);
+  checkRegistry(reference.host, context.job.trusted);
   const query = new Map([
     ['fromImage', [`${reference.host}/${reference.path}`]],
     ['tag', [reference.digest ?? reference.tag ?? 'latest']],
@@ -153,6 +155,7 @@ export function askRegistry(matched: Matched, context: Context): Order {
   const reference = clientReference(imageParam(matched), context.job);
   const why = context.job.refuseImage(fullName(reference));
   if (why !== null) disallow(why);
+  checkRegistry(reference.host, context.job.trusted);
   return requestOf(matched, pathOf(matched, `/distribution/${segment(fullName(reference))}/json`), { headers: AUTH });
 }
 
