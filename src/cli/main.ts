@@ -31,6 +31,7 @@ program
   .option('--ref <name>', 'the branch or tag to pretend (default: the one you are on; a tag: v0.0.0)')
   .option('-C, --directory <path>', 'the folder to run', '.')
   .option('-s, --secret <name>', 'a variable of your shell that jobs may have as the secret of this name', collect, [])
+  .option('--allow-host', 'jobs may have what they ask for of this machine (privileged, its network, devices, folders)')
   .action(
     async (options: {
       job?: string[];
@@ -38,6 +39,7 @@ program
       ref?: string;
       directory: string;
       secret: string[];
+      allowHost?: true;
     }) => {
       const { run } = await import('./run.ts');
       process.exitCode = await run({
@@ -46,6 +48,7 @@ program
         event: options.event,
         ref: options.ref ?? null,
         secrets: options.secret,
+        allowHost: options.allowHost === true,
       });
     },
   );

@@ -10,10 +10,11 @@ import { openLogs } from '#src/adapters/logs/logs.ts';
 import { openStore } from '#src/adapters/store/store.ts';
 import { openPolicy } from '#src/engine/policy.ts';
 import { createEngine } from '#src/engine/engine.ts';
-import type { Cluster, Forge, Secrets } from '#src/engine/ports.ts';
+import type { Cluster, Forge, Policy, Secrets } from '#src/engine/ports.ts';
 import { formatDiagnostic } from '#src/model/diagnostic.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
+import type { HostAccess } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import { readSettings, type Settings } from '#src/settings.ts';
 import { exitCode, summary } from './display.ts';
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly ref: string | null;
   /** Variables of the shell that jobs may have as secrets. */
   readonly secrets: readonly string[];
+  /** Jobs may have what they ask for of this machine: privilege, its network, devices, folders. */
+  readonly allowHost: boolean;
 }
 
 /**
@@ -79,7 +82,7 @@ async function runIn(home: string, options: RunOptions, settings: Settings, secr
     forge: unused('GitHub') as Forge,
     logs,
     store,
-    policy: openPolicy(),
+    policy: localPolicy(options.allowHost),
     secrets,
     clock,
     log: logger,
@@ -128,6 +131,29 @@ async function runIn(home: string, options: RunOptions, settings: Settings, secr
     await docker.executor.close();
     await store.close();
   }
+}
+
+/**
+ * The folder may be somebody else's: what its pipeline asks for of the machine, it gets only if whoever runs it says so.
+ */
+export function localPolicy(allowHost: boolean): Policy {
+  if (allowHost) return openPolicy();
+  return openPolicy({
+    refuseAccess(_, access) {
+      const asked = hostThings(access);
+      if (asked.length === 0) return null;
+      return `The job asks for ${asked.join(', ')} of this machine: with it, it can do there what it likes. If you trust the pipeline, add --allow-host to "slipway run".`;
+    },
+  });
+}
+
+function hostThings({ privileged, network, devices, volumes }: HostAccess): readonly string[] {
+  return [
+    ...(privileged ? ['privileged: true'] : []),
+    ...(network === 'host' ? ['network: host'] : []),
+    ...devices.map((device) => `the device ${device}`),
+    ...volumes.map(({ source }) => `the folder or volume ${source}`),
+  ];
 }
 
 /** The chosen jobs and those they need. Images aren't pushed, and deployments say why they don't run. */
