@@ -8,6 +8,12 @@ import type { JobDocker, JobRequest } from './ports.ts';
 
 const NONE: HostAccess = { privileged: false, network: 'private', devices: [], volumes: [] };
 
+/** For the log of a job or build that the operator's file keeps from the network; null if it doesn't. */
+export function cutOffNote({ policy }: Pick<Parts, 'policy'>, run: Run): string | null {
+  if (!isStrange(run) || policy.strangers(run.repository).network !== 'none') return null;
+  return "Slipway: this job has no network (a stranger's commit; the operator's file says so).";
+}
+
 /** What a job has of the host and of engines, as the operator allows it. UserError where it asks for more. */
 export function accessFor(
   { policy }: Pick<Parts, 'policy'>,
@@ -22,10 +28,10 @@ export function accessFor(
     work.docker === true ? policy.refuseDocker(repository) : null,
   ].filter((refusal) => refusal !== null);
   if (refusals.length > 0) throw new UserError(refusals.join(' '));
-  const cutOff = strange && policy.strangers(repository).network === 'none';
+  const cutOff = cutOffNote({ policy }, run) !== null;
   if (cutOff && work.services.length > 0) {
     throw new UserError(
-      "The job has services, which it reaches by a network, and the operator's file gives strangers' jobs none.",
+      "The job has services, which it reaches by a network, and this job has none (a stranger's commit; the operator's file says so, by network: none under strangers). It can run after the merge.",
     );
   }
   return {

@@ -2,6 +2,7 @@ import { isStrange } from '#src/model/trust.ts';
 import type { ImageWork } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
+import { cutOffNote } from './access.ts';
 import { inputsOf } from './inputs.ts';
 import { secretsFor } from './job-secrets.ts';
 import { maskCompletion, maskError } from './masked.ts';
@@ -28,7 +29,8 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
     await track.anew();
     const { byId, hidden, notes } = await secretsFor(parts, run, job);
     track.hide(hidden);
-    for (const note of notes) track.say(note);
+    const cutOff = cutOffNote(parts, run);
+    for (const note of [...notes, cutOff]) if (note !== null) track.say(note);
     if (assignment.inherited) track.say('Slipway: the server was restarted; the image is built again.');
     const { outcome, image } = await parts.builder.build(
       {
@@ -45,7 +47,7 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
         timeoutMs: job.plan.timeoutMinutes * 60_000,
         trusted: !isStrange(run),
         given: byId,
-        ...(isStrange(run) && parts.policy.strangers(repository).network === 'none' ? { network: 'none' } : {}),
+        ...(cutOff === null ? {} : { network: 'none' }),
       },
       tree,
       track.listener,

@@ -5,7 +5,7 @@ import type { ScriptWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { maskText } from '#src/model/mask.ts';
 import { jobEnvironment } from '#src/planner/environment.ts';
-import { accessFor } from './access.ts';
+import { accessFor, cutOffNote } from './access.ts';
 import { BegunElsewhere } from './errors.ts';
 import { inputsOf } from './inputs.ts';
 import { hiddenOf, secretsFor } from './job-secrets.ts';
@@ -77,7 +77,7 @@ async function begin(
   const allowed = accessFor(parts, run, work);
   const { given, hidden, notes } = await secretsFor(parts, run, job);
   track.hide(hidden);
-  for (const note of notes) track.say(note);
+  for (const note of [...notes, cutOffNote(parts, run)]) if (note !== null) track.say(note);
   const signal = AbortSignal.any([ends.cancel, ends.leave]);
   // The checkout runs while the container starts; whoever awaits it first sees its error.
   const tree = parts.source.tree(run.repository, { sha: run.trigger.sha, ref: run.trigger.ref }, signal);

@@ -172,8 +172,11 @@ jobs:
   c: { build: {} }
 `;
     const s = await world(file, { policy });
-    const ends = outcomes(await s.play(trigger(stranger)));
-    expect(ends).toMatchObject({ a: 'success', b: expect.stringContaining('failure: The job has services') });
+    const view = await s.play(trigger(stranger));
+    expect(outcomes(view)).toMatchObject({ a: 'success', b: expect.stringContaining('failure: The job has services') });
+    const note = "Slipway: this job has no network (a stranger's commit; the operator's file says so).";
+    const logs = await Promise.all(view.jobs.map(async (job) => [job.plan.key, await s.logOf(job)] as const));
+    expect(logs.filter(([, log]) => log.includes(note)).map(([key]) => key)).toEqual(['a', 'c']);
     expect(s.executor.requests.map((it) => it.access.network)).toEqual(['none']);
     expect(s.builder.requests.map((it) => it.network)).toEqual(['none']);
     await s.play(trigger(push('a1')));

@@ -48,7 +48,7 @@ export async function reachOf(site: Pick<Site, 'guard' | 'guardsBuilds'>, reques
   const why = explain(request, site);
   if (services.length > 0) {
     throw new UserError(
-      `${why} It can't have services then: a maintainer may push the commit to a branch of the repository.`,
+      `${why} It can't have services then, which are reached by a network. It can run after the merge.`,
     );
   }
   return { network: 'none', access, runtime, note: why };
@@ -57,7 +57,7 @@ export async function reachOf(site: Pick<Site, 'guard' | 'guardsBuilds'>, reques
 function explain({ docker }: JobRequest, { guard, guardsBuilds }: Pick<Site, 'guard' | 'guardsBuilds'>): string {
   const who = 'This job comes from somebody without write permission and has no network';
   return docker !== null && guard !== null && !guardsBuilds
-    ? `${who}, for it uses Docker, whose builds this server doesn't keep from the host's own. An operator may set SLIPWAY_GUARD_BRIDGES.`
+    ? `${who}, for it uses Docker, whose builds this server doesn't keep from the host's own. An operator may set SLIPWAY_GUARD_BRIDGES=docker0.`
     : `${who}, for this server can't keep it from the host's own. An operator finds the reason in the server's log.`;
 }
 
