@@ -95,3 +95,30 @@ describe('an engine that dies in the middle of a push', () => {
     expect((error as Error).message).toMatch(/Docker engine/);
   });
 });
+
+describe("the operator's credentials", () => {
+  const given = { username: 'ci', password: 'wrong-password' };
+  it.each([
+    ['unauthorized: authentication required', given, true],
+    ['unauthorized: incorrect username or password', given, true],
+    ['denied: Your authorization token has expired. Reauthenticate and try again.', given, true],
+    ['unauthorized: unauthorized to access repository: acme/shop, action: push', given, false],
+    ['denied: requested access to the resource is denied', given, false],
+    ['unauthorized: authentication required', null, false],
+  ])("%j with %j: the platform's failure, for good: %j", async (message, credentials, isPlatform) => {
+    const port = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify({ error: message })}\n`);
+    });
+    const engine = new Docker({ protocol: 'http', host: '127.0.0.1', port });
+    const options = { docker: engine, credentialsOf: () => credentials, retryDelaysMs: [1] };
+    const lines: string[] = [];
+    const told = await push(options, 'r.example/a', 'v1', (it) => lines.push(it), new AbortController().signal).catch(
+      (error: unknown) => error,
+    );
+    expect(told).toMatchObject(isPlatform ? { name: 'PlatformError', retry: 'never' } : { kind: 'refused' });
+    const text = told instanceof Error ? told.message : JSON.stringify(told);
+    expect(text).toContain('SLIPWAY_CONFIG');
+    expect(text).not.toContain('wrong-password');
+    expect(lines).toEqual([]);
+  });
+});

@@ -31,6 +31,12 @@ export async function push(
   for (;;) {
     const error = await attempt(options, repository, tag, line, signal);
     if (typeof error !== 'string') return error;
+    if (isLogin(error) && options.credentialsOf(registryOf(repository)) !== null) {
+      throw new PlatformError(
+        `The registry ${registryOf(repository)} doesn't know the operator's credentials: ${error.trim()}. They are set under \`registries\` in the operator's file (SLIPWAY_CONFIG): correct the user name or the password there, start the server again, then run the job again.`,
+        { retry: 'never' },
+      );
+    }
     if (isRefusal(error)) return { kind: 'refused', reason: refusal(options.credentialsOf, repository, tag, error) };
     const delay = delays.shift();
     if (delay === undefined)
@@ -68,6 +74,12 @@ async function attempt(
     digest = (record.aux as { Digest?: string } | undefined)?.Digest ?? digest;
   }
   return digest === null ? 'the engine gave no digest' : { kind: 'pushed', digest };
+}
+
+/** True if the registry takes the credentials themselves for wrong. Who is known, but may not push there, is denied. */
+function isLogin(error: string): boolean {
+  if (/incorrect username or password|invalid credentials|token has expired/i.test(error)) return true;
+  return /unauthorized|authentication required/i.test(error) && !/denied|forbidden|to access/i.test(error);
 }
 
 /** True if the registry answered no, so that asking again doesn't help. */
