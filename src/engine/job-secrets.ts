@@ -31,13 +31,13 @@ export async function secretsFor(parts: Parts, run: Run, { plan }: Job): Promise
   const { work } = plan;
   const wishes = wishesOf(work);
   if (isStrange(run) && wishes.length > 0) {
-    const names = [...new Set(wishes.map(({ variable }) => variable))];
+    const names = [...new Set(wishes.map(wishWords))];
     const note = `Slipway: secrets withheld (a stranger's commit): ${names.join(', ')}`;
     return { given: [], byId: {}, hidden: parts.limits.secrets, notes: [note] };
   }
   const others = await hiddenBefore(parts, run, plan);
   if (wishes.length === 0) return { given: [], byId: {}, hidden: others, notes: [] };
-  const query = queryOf(run, work);
+  const query = { ...queryOf(run, work), deploysTo: await deploysTo(parts, run) };
   const named = await parts.secrets.values(query, namesOf(wishes));
   const filled: { readonly wish: Wish; readonly value: string }[] = [];
   for (const wish of wishes) filled.push({ wish, value: await valueOf(parts, run, named, wish) });
@@ -155,6 +155,19 @@ function wishesOf(work: Work): readonly Wish[] {
 
 function wishes(uses: Readonly<Record<string, SecretUse>>, steps: readonly number[] | null): readonly Wish[] {
   return Object.entries(uses).map(([variable, { name, file }]) => ({ variable, file, steps, secret: { name } }));
+}
+
+/** The secret's name, with the variable's if that is another. What is sealed has none. */
+function wishWords({ secret, variable }: Wish): string {
+  if ('sealed' in secret) return `${variable} (sealed)`;
+  return secret.name === variable ? variable : `${secret.name} (${variable})`;
+}
+
+/** The environments to which the run deploys. Never fails: it is for the words of a refusal only. */
+async function deploysTo(parts: Parts, run: Run): Promise<readonly string[]> {
+  if (run.trigger.kind === 'deploy') return [run.trigger.environment];
+  const view = await parts.store.runs.view(run.id).catch(() => null);
+  return (view?.jobs ?? []).flatMap(({ plan }) => (plan.work.kind === 'deploy' ? [plan.work.environment] : []));
 }
 
 function namesOf(wishes: readonly Wish[]): readonly string[] {

@@ -384,6 +384,8 @@ export interface SecretQuery {
   readonly repository: Repository;
   readonly trigger: Trigger;
   readonly environment: string | null;
+  /** The environments to which the run deploys, as far as is known: for the words of a refusal. */
+  readonly deploysTo?: readonly string[];
 }
 
 export interface Clock {

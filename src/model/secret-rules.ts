@@ -10,12 +10,22 @@ export interface SecretAsk {
   readonly trigger: Trigger;
   /** The environment to which the event deploys, or null. */
   readonly environment: string | null;
+  /** The environments to which the run deploys, as far as is known: the job may name one. */
+  readonly deploysTo?: readonly string[];
 }
 
 export type SecretChoice<Secret> =
   | { readonly kind: 'given'; readonly secret: Secret }
   /** `reason`: sentences for people, with what to do. */
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'refused'; readonly reason: string; readonly unknown?: UnknownSecret };
+
+/** Nothing of this name is stored for the repository. */
+interface UnknownSecret {
+  /** The name that was probably meant. */
+  readonly meant: string | null;
+  /** Sets it. */
+  readonly command: string;
+}
 
 /**
  * Which of the stored secrets has this name for this event. The environment's goes before the repository's, and that
@@ -33,7 +43,10 @@ export function chooseSecret<Secret extends SecretInfo>(
   const first = named
     .filter((secret) => secret.scope.kind !== 'environment' || isOf(secret.scope.environment, ask.environment))
     .toSorted((a, b) => order[a.scope.kind] - order[b.scope.kind])[0];
-  if (first === undefined) return { kind: 'refused', reason: missing(stored, named, ask, name) };
+  if (first === undefined) {
+    if (named.length > 0) return { kind: 'refused', reason: elsewhere(named, ask, name) };
+    return missing(stored, ask, name);
+  }
   const excluded = excludes(first.limits, ask.trigger);
   if (excluded === null) return { kind: 'given', secret: first };
   const reason = `The secret ${name} of ${scopeWords(first.scope)} is ${excluded}, and this is ${wordsOf(ask.trigger)}. Run this job only where the secret is given, or set it again with other limits: ${command(first.scope, name)} (its help names the options).`;
@@ -73,24 +86,60 @@ function branchOf(trigger: Trigger): string | null {
   }
 }
 
-/** Why there is none of this name. `named`: those of the name that belong elsewhere in the repository. */
-function missing(stored: readonly SecretInfo[], named: readonly SecretInfo[], ask: SecretAsk, name: string): string {
-  const here: SecretScope = { kind: 'repository', repository: fullName(ask.repository) };
-  if (named.length > 0) {
-    const environments = named
-      .flatMap(({ scope }) => (scope.kind === 'environment' ? [scope.environment] : []))
-      .toSorted();
-    const where = `${environments.length === 1 ? 'the environment' : 'the environments'} ${list(environments)}`;
-    const goes = ask.environment === null ? 'deploys to no environment' : `deploys to ${ask.environment}`;
-    return `The secret ${name} belongs to ${where} of ${fullName(ask.repository)}, and this event (${wordsOf(ask.trigger)}) ${goes}. If all of the repository's jobs may have it, the operator sets it on the server by: ${command(here, name)}`;
+/**
+ * Why a job doesn't get what it names, for people: all names in the first line, which becomes a title, then what to do.
+ * '' if nothing is refused.
+ */
+export function refusalWords(choices: readonly (readonly [name: string, SecretChoice<unknown>])[], of: string): string {
+  const refused = choices.flatMap(([name, choice]) => (choice.kind === 'refused' ? [{ name, ...choice }] : []));
+  const [first, ...others] = refused;
+  if (first === undefined || others.length === 0) return first?.reason ?? '';
+  const names = refused.map(({ name, unknown }) => {
+    const shown = secretNameProblem(name) === null ? name : JSON.stringify(name.slice(0, 80));
+    return unknown?.meant ? `${shown} (did you mean ${unknown.meant}?)` : shown;
+  });
+  const commands = refused.flatMap(({ unknown }) => unknown?.command ?? []);
+  const which = commands.length === refused.length ? 'them' : 'what is missing';
+  return [
+    `No secret ${names.join(', ')} for ${of}.`,
+    ...refused.flatMap(({ unknown, reason }) => (unknown === undefined ? [reason] : [])),
+    ...(commands.length === 0 ? [] : [`The operator sets ${which} on the server by:`, ...commands]),
+  ].join('\n');
+}
+
+/** Why those of the name, which belong to environments, aren't for this job. */
+function elsewhere(named: readonly SecretInfo[], ask: SecretAsk, name: string): string {
+  const environments = named
+    .flatMap(({ scope }) => (scope.kind === 'environment' ? [scope.environment] : []))
+    .toSorted();
+  if (ask.environment === null) {
+    // As the pipeline writes it.
+    const nameable = ask.deploysTo?.find((one) => environments.some((environment) => isOf(environment, one)));
+    if (nameable !== undefined) {
+      return `The secret ${name} belongs to the environment ${nameable}, which this job doesn't name: add \`environment: ${nameable}\` to the job.`;
+    }
   }
+  const where = `${environments.length === 1 ? 'the environment' : 'the environments'} ${list(environments)}`;
+  const goes =
+    ask.environment !== null
+      ? `this job is for ${ask.environment}`
+      : `this event (${wordsOf(ask.trigger)}) ${ask.deploysTo?.length ? `deploys to ${list(ask.deploysTo)} only` : 'deploys to no environment'}`;
+  return `The secret ${name} belongs to ${where} of ${fullName(ask.repository)}, and ${goes}. If all of the repository's jobs may have it, the operator sets it on the server by: ${command(repositoryOf(ask), name)}`;
+}
+
+function missing(stored: readonly SecretInfo[], ask: SecretAsk, name: string): SecretChoice<never> {
   const names = stored
     .filter((secret) => chooseable(secret, ask))
     .map((secret) => secret.name)
     .toSorted();
-  const meant = nearest(name, names);
-  const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
-  return `There is no secret ${name} for ${fullName(ask.repository)}.${suggestion} The operator sets it on the server by: ${command(here, name)}`;
+  const unknown = { meant: nearest(name, names), command: command(repositoryOf(ask), name) };
+  const suggestion = unknown.meant === null ? '' : ` Did you mean ${unknown.meant}?`;
+  const reason = `There is no secret ${name} for ${fullName(ask.repository)}.${suggestion} The operator sets it on the server by: ${unknown.command}`;
+  return { kind: 'refused', reason, unknown };
+}
+
+function repositoryOf({ repository }: SecretAsk): SecretScope {
+  return { kind: 'repository', repository: fullName(repository) };
 }
 
 /** Whether this very secret may be given for the event. */

@@ -10,7 +10,7 @@ import {
   secretScope,
   secretValueProblem,
 } from '#src/model/secret.ts';
-import { chooseSecret } from '#src/model/secret-rules.ts';
+import { chooseSecret, refusalWords } from '#src/model/secret-rules.ts';
 
 const base = { sha: 'a'.repeat(40), ref: 'refs/heads/x', actor: 'ada', title: 't' };
 const triggers = {
@@ -197,7 +197,36 @@ describe('what people are told', () => {
     expect(reason(['staging', 'production'], 'main', null)).toMatch(
       /^The secret TOKEN belongs to the environments production and staging of Acme\/Shop, and this event \(a push to the branch main\) deploys to no environment\. .*slipway secret set Acme\/Shop TOKEN$/,
     );
-    expect(reason(['staging'], 'main', 'production')).toContain('deploys to production');
+    expect(reason(['staging'], 'main', 'production')).toContain('and this job is for production.');
+  });
+
+  it('says what a job adds to get the secret of an environment to which the run deploys', () => {
+    const ask = { repository, trigger: triggers.v1, environment: null, deploysTo: ['Production'] };
+    expect(chooseSecret([secret('production')], ask, 'TOKEN')).toEqual({
+      kind: 'refused',
+      reason:
+        "The secret TOKEN belongs to the environment Production, which this job doesn't name: add `environment: Production` to the job.",
+    });
+    expect(chooseSecret([secret('staging')], ask, 'TOKEN')).toMatchObject({
+      reason: expect.stringContaining('this event (the tag v1) deploys to Production only.'),
+    });
+  });
+
+  it('names all that is missing in the first line, and the commands on lines of their own', () => {
+    const ask = { repository, trigger: triggers.feature, environment: null };
+    const told = (...names: readonly string[]) =>
+      refusalWords(
+        names.map((name) => [name, chooseSecret([secret('repo')], ask, name)] as const),
+        'Acme/Shop',
+      ).split('\n');
+    expect(told('NOPE1', 'TOKEN', 'TOKNE')).toEqual([
+      'No secret NOPE1, TOKNE (did you mean TOKEN?) for Acme/Shop.',
+      'The operator sets them on the server by:',
+      'slipway secret set Acme/Shop NOPE1',
+      'slipway secret set Acme/Shop TOKNE',
+    ]);
+    expect(told('NOPE1')[0]).toMatch(/^There is no secret NOPE1 /);
+    expect(told('TOKEN')).toEqual(['']);
   });
 
   it("never puts a stranger's words into a command", () => {

@@ -2,7 +2,7 @@ import type { Clock, Secrets } from '#src/engine/ports.ts';
 import type { SealedSecret, SecretStore } from '#src/engine/store.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
-import { chooseSecret } from '#src/model/secret-rules.ts';
+import { chooseSecret, refusalWords } from '#src/model/secret-rules.ts';
 import type { SecretInfo, SecretLimits, SecretScope } from '#src/model/secret.ts';
 import { decrypt, encrypt, keyIdOf } from './cipher.ts';
 import type { KeyRing } from './keys.ts';
@@ -75,8 +75,8 @@ export function openSecrets({
       const { owner } = query.repository;
       const stored = (await store.of(owner, fullName(query.repository))).filter(isCurrent);
       const choices = [...new Set(names)].map((name) => [name, chooseSecret(stored, query, name)] as const);
-      const reasons = choices.flatMap(([, choice]) => (choice.kind === 'refused' ? [choice.reason] : []));
-      if (reasons.length > 0) throw new UserError(reasons.join('\n'));
+      const refusal = refusalWords(choices, fullName(query.repository));
+      if (refusal !== '') throw new UserError(refusal);
       const values = new Map<string, string>();
       for (const [name, choice] of choices) {
         if (choice.kind === 'given') values.set(name, open(choice.secret));

@@ -74,7 +74,7 @@ describe('the secrets of jobs', () => {
     await set(secrets, 'DEPLOY_KEY', 'very-secret-1');
     await set(secrets, 'LIMITED', 'very-secret-2', ofShop, { branches: ['release/*'], events: [] });
     const message = await messageOf(secrets.values(query, ['DEPLOY_KEY', 'DEPLOY_KEX', 'LIMITED']), UserError);
-    expect(message).toMatch(/There is no secret DEPLOY_KEX .*Did you mean DEPLOY_KEY\?/);
+    expect(message).toMatch(/^No secret DEPLOY_KEX \(did you mean DEPLOY_KEY\?\), LIMITED for .*\.\n/);
     expect(message).toContain('limited to the branch release/*');
     expect(message).not.toContain('very-secret');
   });

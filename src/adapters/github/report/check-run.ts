@@ -114,7 +114,8 @@ function ending(job: Job, outcome: Outcome): string {
         ? `${tests.total} ${tests.total === 1 ? 'test' : 'tests'} passed${time}`
         : `Passed${time}`;
     case 'failure': {
-      const what = tests && tests.failed > 0 ? `${tests.failed} of ${tests.total} tests failed` : outcome.reason;
+      const what =
+        tests && tests.failed > 0 ? `${tests.failed} of ${tests.total} tests failed` : firstLine(outcome.reason);
       return job.plan.continueOnError ? `Failed, which is allowed: ${what}` : what;
     }
     case 'timed_out':
@@ -130,6 +131,11 @@ function ending(job: Job, outcome: Outcome): string {
     case 'broken':
       return `Slipway failed, not your change: ${outcome.reason}`;
   }
+}
+
+/** The summary has the rest: commands, say. */
+function firstLine(reason: string): string {
+  return reason.split('\n', 1)[0] || reason;
 }
 
 function textOf(job: Job, extras: { readonly excerpt: string; readonly detailsUrl: string }): string | null {

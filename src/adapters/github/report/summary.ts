@@ -63,7 +63,7 @@ function sentence(outcome: Outcome): string {
     case 'success':
       return 'Passed.';
     case 'failure':
-      return `**Failed.** ${asSentence(outcome.reason)}`;
+      return `**Failed.** ${asLines(outcome.reason)}`;
     case 'timed_out':
       return `**Timed out.** ${asSentence(outcome.reason)}`;
     case 'cancelled':
@@ -78,6 +78,12 @@ function sentence(outcome: Outcome): string {
         'Re-run the job once this is mended; the check counts as not passed until then.'
       );
   }
+}
+
+/** Each line on its own: commands among them are copied. */
+function asLines(text: string): string {
+  const lines = cut(text, 2000).split('\n');
+  return lines.length === 1 ? asSentence(text) : lines.map(escapeMarkdown).join('  \n');
 }
 
 function asSentence(text: string): string {
