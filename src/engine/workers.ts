@@ -1,4 +1,5 @@
 import type { Cancellation, Job, Run } from '#src/model/run.ts';
+import { UserError } from '#src/model/outcome.ts';
 import { mayCancel } from '#src/model/cancel.ts';
 import { retryOf, withTries } from '#src/model/retry.ts';
 import { BegunElsewhere, isPlatformError, LostJob, outcomeOf } from './errors.ts';
@@ -124,7 +125,8 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
       parts.reporter.report(run.id);
       const completion = await perform(run, entry, inherited).catch((error: unknown): Completion => {
         if (entry.leave.signal.aborted || error instanceof LostJob || error instanceof BegunElsewhere) throw error;
-        parts.log.error({ ...log, err: error }, 'job broke');
+        if (error instanceof UserError) parts.log.info({ ...log, why: error.message }, 'job failed before it began');
+        else parts.log.error({ ...log, err: error }, 'job broke');
         if (isPlatformError(error) && job.plan.work.kind !== 'deploy') gate.doubt();
         return { outcome: outcomeOf(error) };
       });
