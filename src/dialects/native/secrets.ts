@@ -1,5 +1,6 @@
 import type { JobSecrets, Scalar } from '#src/model/pipeline.ts';
 import type { SecretUse } from '#src/model/secret.ts';
+import { nearest } from '../suggest.ts';
 import type { Path } from '../yaml.ts';
 import { type Report, show } from './report.ts';
 import type { RawJob, RawSecrets } from './schema.ts';
@@ -86,7 +87,12 @@ function checkVariables(
 /** Said where somebody puts a sealed value into a place that can't hold one. */
 export function sealedHint(value: unknown, path: Path): string | undefined {
   const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
-  if (typeof found !== 'object' || found === null || !Object.hasOwn(found, 'sealed')) return undefined;
+  if (typeof found !== 'object' || found === null) return undefined;
+  if (!Object.hasOwn(found, 'sealed')) {
+    const [key, ...others] = Object.keys(found);
+    const isMeant = path[2] === 'env' && key !== undefined && others.length === 0 && nearest(key, ['sealed']) !== null;
+    return isMeant ? `Did you mean "sealed"? A sealed value reads { sealed: "sealed:v1:..." }.` : undefined;
+  }
   if (path[2] === 'services') return 'Sealed values stand only in "env" of a job: services are given none.';
   if (path[2] !== 'build') return undefined;
   return 'Sealed values stand only in "env" of a job, and build arguments are visible in the image: use "secrets" of the build.';
