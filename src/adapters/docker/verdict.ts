@@ -24,7 +24,7 @@ type Told = Pick<JobOutput['state'], 'step' | 'done' | 'hasBegun' | 'inputsFaile
  * Throws PlatformError if somebody else ended the container.
  */
 export function judge(
-  request: Pick<JobRequest, 'steps' | 'shell' | 'artifacts' | 'reports'>,
+  request: Pick<JobRequest, 'steps' | 'shell' | 'artifacts' | 'reports'> & Partial<Pick<JobRequest, 'docker'>>,
   state: Told,
   last: LastState | null,
   limits: JobLimits,
@@ -56,7 +56,12 @@ export function judge(
     };
   }
   const early = state.done ? '' : ", and the job's container with it";
-  return { kind: 'failure', reason: `${where} ${exited(code)}${early}.` };
+  // What wasn't found is most often the client, which many expect beside the engine.
+  const hint =
+    code === 127 && request.docker
+      ? ' If it was docker that was not found: Slipway brings no client, the image must have the docker command.'
+      : '';
+  return { kind: 'failure', reason: `${where} ${exited(code)}${early}.${hint}` };
 }
 
 /** Signals by which the kernel ends a program for what itself did. */

@@ -21,6 +21,16 @@ function verdict(state: Parameters<typeof judge>[1], last: Partial<LastState> | 
   }
 }
 
+it('an image without the docker command is pointed out where the job asked for Docker, and only there', () => {
+  const docker = { refusePush: () => null, mayUse: () => false };
+  const reason = (code: number, has: typeof docker | null) => {
+    const outcome = judge({ ...plain, docker: has }, done(code), null, limits);
+    return outcome.kind === 'failure' ? outcome.reason : outcome.kind;
+  };
+  expect(reason(127, docker)).toContain('the image must have the docker command');
+  expect([reason(1, docker), reason(127, null)].join(' ')).not.toContain('docker');
+});
+
 describe('whose doing the end of a job is', () => {
   it.each([
     ['exit 0, told', done(0), null, /^success/],

@@ -4,7 +4,7 @@ import { networkMode } from './endpoint.ts';
 import { newName, optional, privateTag } from './images.ts';
 import { parseJson } from './json.ts';
 import { clientReference, fullName } from './reference.ts';
-import { misread, quoted, refuse } from './refusal.ts';
+import { misread, noNetwork, quoted, refuse } from './refusal.ts';
 import { pathOf, requestOf } from './request.ts';
 import { checkedUlimits, limitsOf } from './resources.ts';
 import { labels, list, mapOf, object, text, texts, textIn } from './shape.ts';
@@ -18,7 +18,7 @@ export function buildImage(matched: Matched, context: Context): Order {
   const { job } = context;
   const get = (name: string) => matched.query.get(name)?.[0] ?? '';
   if (job.network === null) {
-    refuse("this job has no network, so it can't build images: the engine itself would fetch what a Dockerfile names.");
+    refuse(`${noNetwork(job)} So it can't build images: the engine itself would fetch what a Dockerfile names.`);
   }
   const buildKit = version(get('version'));
   if (buildKit) checkBuildKit(job);

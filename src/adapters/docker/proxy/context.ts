@@ -1,5 +1,5 @@
 import { type BindSource, type Found, type JobFacts, keyOf, type Needs, type Ref, type Thing } from './contract.ts';
-import { misread, quoted, Refused, refuse } from './refusal.ts';
+import { misread, noNetwork, quoted, Refused, refuse } from './refusal.ts';
 import { clientReference, familiar, fullName, isOwn, isPrivate, parseReference, privateName } from './reference.ts';
 import { missing } from './missing.ts';
 
@@ -106,7 +106,9 @@ function contextOf(job: JobFacts, nonce: string, asking: boolean, lookup: Lookup
     network(name) {
       if (name === 'bridge' || name === 'default' || (job.network !== null && name === job.network)) {
         if (job.network === null)
-          return refuse('this job has no network, and so its containers have none but their own.');
+          return refuse(
+            `${noNetwork(job)} Its containers have none but their own: add \`--network none\` to docker run.`,
+          );
         return { id: job.network, name: job.network };
       }
       return must(refOf('network', name));

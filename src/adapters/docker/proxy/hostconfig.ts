@@ -181,7 +181,9 @@ function capabilities(
   const drop = (given['CapDrop'] ?? []) as string[];
   const odd = add.find((name) => !most.includes(name));
   if (odd !== undefined) {
-    refuse(`the capability ${quoted(odd)} reaches beyond a container. A job's containers have ${most.join(', ')}.`);
+    refuse(
+      `the capability ${quoted(odd)} (--cap-add) reaches beyond a container. A job's containers have ${most.join(', ')}.`,
+    );
   }
   const left = drop.includes('ALL') ? [] : most.filter((name) => !drop.includes(name));
   return { CapDrop: ['ALL'], CapAdd: most.filter((name) => left.includes(name) || add.includes(name)) };

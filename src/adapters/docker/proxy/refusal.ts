@@ -1,4 +1,4 @@
-import type { Refusal } from './contract.ts';
+import type { JobFacts, Refusal } from './contract.ts';
 
 /** What a job may not do (403). The message says what, why, and what to do instead. */
 export function refused(message: string): Refusal {
@@ -32,6 +32,13 @@ export function disallow(message: string): never {
 
 export function misread(message: string): never {
   throw new Refused(wrong(message));
+}
+
+/** Why: a stranger's job has none where nothing guards it or the operator says so; others only if they asked for none. */
+export function noNetwork({ trusted }: Pick<JobFacts, 'trusted'>): string {
+  return trusted
+    ? 'this job has no network (`network: none`).'
+    : "this job has no network (a stranger's commit; the job's log begins with the reason).";
 }
 
 /** A client's value in a message: short, without control characters. */

@@ -20,7 +20,7 @@ import { isList, listOf } from './lists.ts';
 import { match } from './match.ts';
 import { missing } from './missing.ts';
 import { connectNetwork, createNetwork, disconnectNetwork, inspectNetwork, removeNetwork } from './network.ts';
-import { misread, quoted, refuse, refused, Refused, wrong } from './refusal.ts';
+import { misread, noNetwork, quoted, refuse, refused, Refused, wrong } from './refusal.ts';
 import { pathOf, requestOf, segment } from './request.ts';
 import { between, dropped, flag, list, never, object, text, texts } from './shape.ts';
 import { createVolume, oneVolume } from './volume.ts';
@@ -154,7 +154,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ImageCommit: commitContainer,
   DistributionInspect: (matched, _, context) => askRegistry(matched, context),
   Session: (matched, _, { job }) => {
-    if (job.network === null) refuse("this job has no network, so it can't build images.");
+    if (job.network === null) refuse(`${noNetwork(job)} So it can't build images.`);
     checkBuildKit(job);
     return requestOf(matched, pathOf(matched, '/session'), { headers: SESSION });
   },

@@ -6,6 +6,33 @@ export type Fields = Readonly<Record<string, Check>>;
 
 const TEXT_LIMIT = 128 * 1024;
 
+/** How people write on the command line what they are refused: few know the names of the Engine API. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  // Of docker exec.
+  Privileged: '--privileged',
+  'HostConfig.Privileged': '--privileged',
+  'HostConfig.NetworkMode': '--network',
+  'HostConfig.PidMode': '--pid',
+  'HostConfig.IpcMode': '--ipc',
+  'HostConfig.UTSMode': '--uts',
+  'HostConfig.UsernsMode': '--userns',
+  'HostConfig.CgroupnsMode': '--cgroupns',
+  'HostConfig.CgroupParent': '--cgroup-parent',
+  'HostConfig.SecurityOpt': '--security-opt',
+  'HostConfig.Devices': '--device',
+  'HostConfig.DeviceRequests': '--gpus',
+  'HostConfig.DeviceCgroupRules': '--device-cgroup-rule',
+  'HostConfig.Runtime': '--runtime',
+  'HostConfig.VolumeDriver': '--volume-driver',
+  'HostConfig.VolumesFrom': '--volumes-from',
+  'HostConfig.StorageOpt': '--storage-opt',
+  'HostConfig.Annotations': '--annotation',
+  'HostConfig.OomKillDisable': '--oom-kill-disable',
+  'HostConfig.OomScoreAdj': '--oom-score-adj',
+  'HostConfig.BlkioWeightDevice': '--blkio-weight-device',
+  'HostConfig.Isolation': '--isolation',
+};
+
 /**
  * Rebuilds an object from the fields of the table alone. A name in another case is refused: the engine would take
  * `privileged` for `Privileged`. Null is nothing, as for the engine.
@@ -14,7 +41,8 @@ export function object(value: unknown, where: string, fields: Fields): Record<st
   const result: Record<string, unknown> = {};
   for (const [name, item] of entries(value, where)) {
     const check = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    const path = where === '' ? name : `${where}.${name}`;
+    const field = where === '' ? name : `${where}.${name}`;
+    const path = Object.hasOwn(OPTIONS, field) ? `${OPTIONS[field]} (${field})` : field;
     if (item === null) continue;
     if (check === undefined) {
       // It wouldn't go on anyway; but who asks for something shall know.
@@ -84,11 +112,6 @@ export function mapOf<T>(value: unknown, where: string, item: (value: unknown, w
   }
   return result;
 }
-
-const optional =
-  <T>(check: (value: unknown, where: string) => T) =>
-  (value: unknown, where: string): T | undefined =>
-    value === null || value === undefined ? undefined : check(value, where);
 
 /** A text of the given form. */
 export function like(form: RegExp): Check {

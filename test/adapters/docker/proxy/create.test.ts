@@ -27,13 +27,16 @@ describe('what reaches out of a container is refused', () => {
 
   it('says which option, and why', () => {
     const message = (HostConfig: Json) => refusalOf('POST', '/containers/create', { Image: 'alpine', HostConfig });
-    expect(message({ Privileged: true })).toMatch(/^403 Not in a job: HostConfig.Privileged would let/);
+    expect(message({ Privileged: true })).toMatch(
+      /^403 Not in a job: --privileged \(HostConfig.Privileged\) would let/,
+    );
     expect(message({ privileged: true })).toMatch(
       /`HostConfig.privileged` is not known here. It is written `Privileged`/,
     );
     expect(message({ Binds: ['/etc:/etc'] })).toMatch(/`\/etc` can't be mounted: only the workspace/);
-    expect(message({ PidMode: 'host' })).toMatch(/HostConfig.PidMode `host`/);
-    expect(message({ CapAdd: ['SYS_ADMIN'] })).toMatch(/`SYS_ADMIN`/);
+    expect(message({ PidMode: 'host' })).toMatch(/--pid \(HostConfig.PidMode\) `host`/);
+    expect(message({ CapAdd: ['SYS_ADMIN'] })).toMatch(/`SYS_ADMIN` \(--cap-add\)/);
+    expect(message({ NetworkMode: 'host' })).toMatch(/--network \(HostConfig.NetworkMode\) `host`/);
     expect(message({ NetworkMode: 'container:other' })).toBe('404 No such container: other');
   });
 });

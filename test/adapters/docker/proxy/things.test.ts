@@ -43,7 +43,9 @@ describe('networks', () => {
     expect(
       jsonOf(sent('POST', '/networks/create', { Name: 'a', Internal: false }, { ...JOB, network: null }))['Internal'],
     ).toBe(true);
-    expect(refusalOf('GET', '/networks/bridge', '', { ...JOB, network: null })).toMatch(/no network/);
+    expect(refusalOf('GET', '/networks/bridge', '', { ...JOB, network: null })).toMatch(/no network.*--network none/);
+    const strange = { ...JOB, network: null, trusted: false };
+    expect(refusalOf('GET', '/networks/bridge', '', strange)).toMatch(/a stranger's commit/);
   });
   test.each([
     ['macvlan', { Driver: 'macvlan' }],
