@@ -27,6 +27,7 @@ import { PlatformError, UserError } from './model/outcome.ts';
 import { checkKubeconfigs, type Operator, readOperator } from './operator.ts';
 import { installationKeys } from './secret-keys.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
+import { unknownSettings } from './unknown-settings.ts';
 import { webApp } from './web/app.ts';
 import { createChanges } from './web/changes.ts';
 import { httpLimits, limitConnections } from './web/limits.ts';
@@ -371,6 +372,7 @@ export async function main(): Promise<void> {
   try {
     const settings = readSettings();
     const logger = pino({ level: settings.LOG_LEVEL });
+    for (const remark of unknownSettings()) logger.warn(remark);
     const server = await startServer(settings, logger);
     const { promise, resolve } = Promise.withResolvers<string>();
     process.once('SIGTERM', resolve);

@@ -43,7 +43,8 @@ export function settingsPage(): string {
 
 Each setting is an environment variable; \`npm start\` also reads a file \`.env\` in the folder it is started in
 ([.env.example](../.env.example) is one to copy). An empty variable counts as missing. A setting that is wrong stops the
-start with one sentence that names it. Registries, clusters and what each repository may touch are in the
+start with one sentence that names it. A variable that begins with \`SLIPWAY_\` and is none of these is ignored, with a warning
+in the log that guesses which was meant. Registries, clusters and what each repository may touch are in the
 [operator's file](operator.md).
 
 This page is derived from \`src/settings.ts\` by \`npm run derive\`.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { appCredentials, readSettings, settingsTable } from '#src/settings.ts';
+import { unknownSettings } from '#src/unknown-settings.ts';
 import { envExample, settingsPage } from '#src/settings-docs.ts';
 
 const key = '-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\n';
@@ -113,3 +114,11 @@ function thrown(run: () => unknown): string {
   }
   throw new Error('nothing was thrown');
 }
+
+it('tells which variables look like settings and are none, and which were meant', () => {
+  const env = { SLIPWAY_MAX_JOB: '3', SLIPWAY_NONSENSE_AT_ALL: '1', SLIPWAY_HOME: '/x', SLIPWAY_SHA: 'a', PATH: '/' };
+  expect(unknownSettings(env)).toEqual([
+    'SLIPWAY_MAX_JOB is no setting, and is ignored. Did you mean SLIPWAY_MAX_JOBS?',
+    'SLIPWAY_NONSENSE_AT_ALL is no setting, and is ignored. docs/settings.md lists the settings.',
+  ]);
+});
