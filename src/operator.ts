@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
 import { z } from 'zod';
-import { readYaml } from '#src/dialects/yaml.ts';
+import { type Path, readYaml, type YamlFile } from '#src/dialects/yaml.ts';
+import { type Problem, problemsOf } from '#src/dialects/zod-problems.ts';
 import type { Policy, StrangersRule } from '#src/engine/ports.ts';
 import type { Span } from '#src/model/diagnostic.ts';
 import { matchesPattern } from '#src/model/pattern.ts';
 import type { HostAccess, RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import { SettingsError } from './settings.ts';
 
 /** What the operator's file says, with credentials read from where it points. */
@@ -27,6 +29,16 @@ export interface ClusterConfig {
   readonly context: string | null;
 }
 
+/** What a job asks for is compared as it is written: nothing else would ever fit. */
+const volume = z
+  .string()
+  .regex(
+    /^\/[^:\0\n\r\\]*$/,
+    'must be an absolute path of the host alone: where it is mounted, and whether for writing, the pipeline says',
+  )
+  .refine((path) => !path.split('/').includes('..'), 'must be a path without ..');
+const device = z.string().regex(/^\/dev\/[^:\0]+$/, 'must be a path in /dev alone: /dev/kvm');
+const registryHost = z.string().regex(/^[\w.*-]+(:\d+)?$/, 'must be a host, with a port if need be: ghcr.io');
 const globs = z.array(z.string().min(1));
 const images = z.array(z.string().regex(/^[^:@]+(:\d+\/[^:@]+)?$/, 'must be registry/name without a tag or https://'));
 const schema = z.strictObject({
@@ -73,9 +85,9 @@ const schema = z.strictObject({
             docker: z.boolean().optional(),
             privileged: z.boolean().optional(),
             'host-network': z.boolean().optional(),
-            devices: globs.optional(),
-            volumes: globs.optional(),
-            registries: globs.optional(),
+            devices: z.array(device).optional(),
+            volumes: z.array(volume).optional(),
+            registries: z.array(registryHost).optional(),
           })
           .optional(),
       }),
@@ -270,15 +282,44 @@ function parse(file: string): OperatorFile {
   if (mistakes.length === 0) {
     const result = schema.safeParse(yaml.value ?? {});
     if (result.success) return result.data;
-    for (const issue of result.error.issues) {
-      const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-      const where = issue.path.length > 0 ? ` at ${issue.path.join('.')}` : '';
-      mistakes.push(`${place(yaml.at(issue.path))}: ${message}${where}`);
-    }
+    for (const problem of problemsOf(result.error.issues, yaml.value ?? {})) mistakes.push(mistakeOf(yaml, problem));
   }
   throw new SettingsError(
     `SLIPWAY_CONFIG has ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}: ${mistakes.join('; ')}.`,
   );
+}
+
+/** In the words of slipway.yml's mistakes, at the place of the key or value. */
+function mistakeOf(yaml: YamlFile, problem: Problem): string {
+  const { path } = problem;
+  const where = path.length > 0 ? path.map(String).join('.') : 'the file';
+  switch (problem.kind) {
+    case 'value':
+      return `${place(yaml.at(path))}: ${where} ${problem.message}${problem.hint ? `. ${problem.hint.replace(/\.$/, '')}` : ''}`;
+    case 'key':
+      return `${place(yaml.atKey(path))}: ${problem.message}`;
+    case 'missing':
+      return `${place(yaml.atKey(path))}: ${where} has no "${problem.key}"`;
+    case 'unknown-key': {
+      const at = place(yaml.atKey([...path, problem.key]));
+      const hint = suggestion(problem.key, keysAt(schema, path)).replace(/\.$/, '');
+      return `${at}: there is no key "${problem.key}" in ${where}${hint === '' ? '' : `. ${hint}`}`;
+    }
+  }
+}
+
+/** The keys that the schema knows in the map at the path. */
+function keysAt(of: unknown, path: Path): readonly string[] {
+  let part = of;
+  for (const step of [...path, null]) {
+    while (part instanceof z.ZodOptional) part = part.unwrap();
+    if (step === null) break;
+    if (part instanceof z.ZodObject) part = (part.shape as Record<PropertyKey, unknown>)[step];
+    else if (part instanceof z.ZodRecord) part = part.valueType;
+    else if (part instanceof z.ZodArray) part = part.element;
+    else return [];
+  }
+  return part instanceof z.ZodObject ? Object.keys(part.shape) : [];
 }
 
 function place(at: Span): string {

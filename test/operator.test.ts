@@ -74,7 +74,24 @@ it('says when an allowed cluster is missing', () => {
 
 it.each([
   ['repositories: [', /operator\.yml:1:\d+/],
-  ['repository: {}', /operator\.yml:1:1: .*repository/],
+  [
+    'repository: {}',
+    /operator\.yml:1:1: there is no key "repository" in the file\. There are registries, clusters and/,
+  ],
+  [
+    'repositories:\n  acme/shop:\n    jobs: { docker: true, privilegd: true }',
+    /operator\.yml:3:27: .*Did you mean "privileged"\?/,
+  ],
+  ['repositories: { acme/shop: { rollout: [{ namespace: a, clustr: b }] } }', /Did you mean "cluster"\?/],
+  ['repositories: { acme/shop: { rollout: [{ cluster: a }] } }', /rollout\.0 has no "namespace"/],
+  [
+    'repositories: { acme/shop: { jobs: { volumes: ["/srv:/opt:ro"] } } }',
+    /:1:48: .*volumes\.0 must be an absolute path .*alone/,
+  ],
+  ['repositories: { acme/shop: { jobs: { volumes: ["../x"] } } }', /must be an absolute path/],
+  ['repositories: { acme/shop: { jobs: { volumes: ["/srv/../etc"] } } }', /must be a path without \.\./],
+  ['repositories: { acme/shop: { jobs: { devices: [kvm] } } }', /devices\.0 must be a path in \/dev alone: \/dev\/kvm/],
+  ['repositories: { acme/shop: { jobs: { registries: ["https://ghcr.io"] } } }', /registries\.0 must be a host/],
   ['registries:\n  ghcr.io:\n    username: 7', /operator\.yml:3:15/],
   ['registries: { ghcr.io: { username: a } }', /ghcr\.io needs either password or password-file/],
   ['registries: { ghcr.io: { username: a, password-file: /nonexistent } }', /password-file of registry ghcr\.io/],
