@@ -262,7 +262,10 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   await store.workers.enter({ id: worker, place: home.place, engine: null });
   const missing = await secrets.missingKeys();
   if (missing.length > 0)
-    logger.error({ keys: missing }, 'secrets are encrypted with keys that are missing: no job gets those');
+    logger.error(
+      { keys: missing, where: installationKeys(settings).where },
+      'secrets are encrypted with keys that are missing: no job gets those',
+    );
   const shortage = await common.space.shortage();
   if (shortage !== null) logger.error({ why: shortage }, 'no job may begin');
   await engine.start({ alone: settings.DATABASE_URL === null });

@@ -19,14 +19,17 @@ export async function audit({ since, repository, json }: AuditOptions): Promise<
   await withInstallation(async ({ store, now }) => {
     const from = since === null ? 0 : timeOf(since, now());
     const wanted = repository?.toLowerCase() ?? null;
+    let found = false;
     async function* lines(): AsyncGenerator<string> {
       for await (const record of store.audit.all(from)) {
         if (wanted !== null && record.repository.toLowerCase() !== wanted) continue;
+        found = true;
         yield `${json ? visible(JSON.stringify(record)) : auditLine(record)}\n`;
       }
     }
     try {
       await pipeline(Readable.from(lines()), process.stdout, { end: false });
+      if (!found) console.error('No records.');
     } catch (error) {
       // Whoever reads has seen enough.
       if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;

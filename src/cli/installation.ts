@@ -12,9 +12,13 @@ import { readSettings, type Settings } from '#src/settings.ts';
 export interface Installation {
   readonly store: Store;
   readonly secrets: SecretKeeper;
+  /** Where its keys come from: `the file /etc/slipway/secret.key`. */
+  readonly keys: string;
   /** Who sits here: the name of the system's user. */
   readonly user: string;
   readonly now: () => number;
+  /** Which data this is, for people: `the data in /var/lib/slipway`. Never a password. */
+  readonly data: string;
   /** Records that this user did it. */
   readonly record: (done: Pick<AuditRecord, 'action' | 'repository' | 'subject' | 'reason'>) => Promise<void>;
 }
@@ -41,6 +45,8 @@ export async function withInstallation<T>(work: (installation: Installation) => 
       secrets: openSecrets({ store: store.secrets, keys, clock }),
       user,
       now: clock.now,
+      data: dataWords(settings),
+      keys: keys.where,
       record: (done) =>
         store.audit.append({ ...done, at: clock.now(), actor: `operator (${user})`, decision: 'allowed' }),
     });
@@ -66,6 +72,16 @@ function ownDatabase({ SLIPWAY_HOME: home }: Settings): string {
   throw new UserError(
     `The data in ${home} belongs to another user than you (its number is ${stat.uid}, yours ${uid}). Run this as that user: sudo -u '#${stat.uid}' ...`,
   );
+}
+
+function dataWords({ DATABASE_URL: url, SLIPWAY_HOME: home }: Settings): string {
+  if (url === null) return `the data in ${home}`;
+  try {
+    const { host, pathname } = new URL(url);
+    return `the database ${decodeURIComponent(pathname.slice(1))}${host === '' ? '' : ` on ${host}`}`;
+  } catch {
+    return 'the database of DATABASE_URL';
+  }
 }
 
 function userName(): string {

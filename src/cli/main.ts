@@ -86,10 +86,10 @@ secret
 secret
   .command('list')
   .description('list names, limits and who set them when; never values')
-  .argument('<owner[/repo]>', 'an owner, or a repository')
-  .action(async (place: string) => {
+  .argument('[owner[/repo]]', 'an owner, or a repository (default: all that there are)')
+  .action(async (place?: string) => {
     const { listSecrets } = await import('./secret.ts');
-    await listSecrets(place);
+    await listSecrets(place ?? null);
   });
 
 secret

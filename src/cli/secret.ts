@@ -23,9 +23,14 @@ export interface SetOptions {
 export async function setSecret(place: string, name: string, options: SetOptions): Promise<void> {
   const scope = scopeOf(place, options.environment);
   const problem = secretNameProblem(name);
-  if (problem !== null) throw new UserError(`${problem} The value is no argument: it is read from standard input.`);
+  if (problem !== null) {
+    // What can't be a variable's name may be a value, or NAME=VALUE.
+    const isName = /^\w+$/.test(name);
+    throw new UserError(isName ? problem : `${problem} The value is no argument: it is read from standard input.`);
+  }
   const limits = limitsOf(options);
-  await withInstallation(async ({ secrets, user, record }) => {
+  await withInstallation(async ({ secrets, user, record, data }) => {
+    console.error(`slipway: using ${data}`);
     const value = await readValue();
     warnOfShort(value);
     const before = (await secrets.list(scope)).some((one) => one.name === name && isSame(one.scope, scope));
@@ -37,13 +42,15 @@ export async function setSecret(place: string, name: string, options: SetOptions
   });
 }
 
-/** Prints the secrets of an owner, or of a repository with its environments and its owner's: never values. */
-export async function listSecrets(place: string): Promise<void> {
-  const scope = scopeOf(place, null);
-  await withInstallation(async ({ secrets }) => {
+/** Prints the secrets of an owner, of a repository with its environments and its owner's, or (null) all: never values. */
+export async function listSecrets(place: string | null): Promise<void> {
+  const scope = place === null ? null : scopeOf(place, null);
+  await withInstallation(async ({ secrets, data }) => {
+    console.error(`slipway: using ${data}`);
     const found = await secrets.list(scope);
     if (found.length === 0) {
-      console.log(`There are no secrets of ${scopeWords(scope)}. Set one by: slipway secret set ${place} NAME`);
+      const whose = scope === null ? '' : ` of ${scopeWords(scope)}`;
+      console.log(`There are no secrets${whose}. Set one by: slipway secret set ${place ?? 'OWNER/REPO'} NAME`);
       return;
     }
     const rows = found.map((secret) => [
@@ -69,7 +76,7 @@ export async function removeSecret(place: string, name: string, environment: str
 
 /** Encrypts everything with the newest key. Resolves with the exit code: 1 if something couldn't be opened. */
 export async function rotateSecrets(): Promise<number> {
-  return await withInstallation(async ({ secrets, record }) => {
+  return await withInstallation(async ({ secrets, record, keys }) => {
     const { key, changed, unchanged, failures, unused } = await secrets.rotate();
     const reason = `Key ${key}: ${changed} encrypted again, ${unchanged} were already, ${failures.length} can't be opened.`;
     await record({ action: 'secret rotate', repository: '', subject: key, reason });
@@ -80,6 +87,7 @@ export async function rotateSecrets(): Promise<number> {
       );
     }
     for (const failure of failures) console.error(`slipway: ${failure}`);
+    if (failures.length > 0) console.error(`slipway: the keys are read from ${keys}`);
     return failures.length > 0 ? 1 : 0;
   });
 }

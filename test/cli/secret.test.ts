@@ -66,8 +66,8 @@ for (const each of databases) {
       );
       expect(set).toEqual({
         code: 0,
+        err: expect.stringMatching(/^slipway: using the data(base)? [^\n]+\n$/) as unknown,
         out: 'NPM_TOKEN of acme/shop is set (branches: main, release/*; events: push). Jobs that begin from now on get it.\n',
-        err: '',
       });
       expect((await server().values(asked, ['NPM_TOKEN'])).get('NPM_TOKEN')).toBe(value);
       const all = [
@@ -79,6 +79,12 @@ for (const each of databases) {
       expect(all[2]?.out).toMatch(
         /^NPM_TOKEN +acme\/shop +branches: main, release\/\*; events: push +set 20\d\d-.* UTC by \S+\nORG +the owner acme +no limits +set .*\n$/,
       );
+      await run('secret set evil/x OTHER', value);
+      const every = await run('secret list');
+      expect(every.out).toMatch(/^ORG .*\nNPM_TOKEN .*\nOTHER .*\n$/);
+      all.push(every);
+      await run('secret remove evil/x OTHER');
+      expect(await run('audit --repository acme/nope')).toMatchObject({ out: '', err: 'No records.\n' });
       expect((await run('secret list other/shop')).out).toContain('There are no secrets of other/shop.');
       all.push(await run('secret remove acme/shop NPM_TOKEN'));
       expect(all.at(-1)).toMatchObject({ code: 0, err: '' });
@@ -89,6 +95,8 @@ for (const each of databases) {
       const records = await store.audit.list(null, 9);
       expect(records.map((r) => [r.action, r.repository, r.subject, r.decision])).toEqual([
         ['secret remove', 'acme/shop', 'NPM_TOKEN', 'allowed'],
+        ['secret remove', 'evil/x', 'OTHER', 'allowed'],
+        ['secret set', 'evil/x', 'OTHER', 'allowed'],
         ['secret set', 'acme', 'ORG', 'allowed'],
         ['secret set', 'acme/shop', 'NPM_TOKEN', 'allowed'],
       ]);
@@ -110,7 +118,7 @@ for (const each of databases) {
       );
       expect((await run('secret remove acme/shop KEY --environment production')).code).toBe(0);
       const again = await run('secret set acme/shop KEY', 'x'.repeat(64 * 1024));
-      expect(again).toMatchObject({ code: 0, err: '' });
+      expect(again.code).toBe(0);
     });
 
     it('keeps a value as it is, but for one line break at its end', async () => {
@@ -118,7 +126,7 @@ for (const each of databases) {
         ['line 1\nline 2\n\n', 'line 1\nline 2\n'],
         ['\uFEFF größer ⚓ \r\n', '\uFEFF größer ⚓ '],
       ] as const) {
-        expect(await run('secret set acme/shop KEY', input)).toMatchObject({ code: 0, err: '' });
+        expect(await run('secret set acme/shop KEY', input)).toMatchObject({ code: 0 });
         expect((await server().values(asked, ['KEY'])).get('KEY')).toBe(kept);
       }
     });
@@ -146,7 +154,7 @@ describe('slipway secret', () => {
   it.each([
     [['set', 'acme/shop', `A=${value}`], '', /name must be one that a variable can have.*read from standard input/],
     [['set', 'acme/shop', 'A', value], '', /too many arguments/],
-    [['set', 'acme/shop', 'SLIPWAY_A'], value, /can't begin with SLIPWAY_/],
+    [['set', 'acme/shop', 'SLIPWAY_A'], value, /can't begin with SLIPWAY_: those are Slipway's own\.\n$/],
     [['set', 'acme/shop', 'A'], '', /The value is empty/],
     [['set', 'acme/shop', 'A'], Buffer.concat([Buffer.from(value), Buffer.from([0xff])]), /isn't text in UTF-8/],
     [['set', 'acme/shop', 'A'], value.repeat(30_000), /at most 65536/],
@@ -166,7 +174,9 @@ describe('slipway secret', () => {
   it('warns of a value that no mask can hide', async () => {
     const { code, err } = await run(['secret', 'set', 'acme/shop', 'PIN'], '123\n');
     expect([code, err]).toEqual([0, expect.stringContaining('fewer than 4 characters') as unknown]);
-    expect((await run(['secret', 'set', 'acme/shop', 'PIN'], '1234\n')).err).toBe('');
+    expect((await run(['secret', 'set', 'acme/shop', 'PIN'], '1234\n')).err).toBe(
+      `slipway: using the data in ${home()}\n`,
+    );
   });
 
   it('makes a key for its user alone with the first secret, and not before', async () => {
@@ -204,7 +214,8 @@ describe('slipway secret', () => {
     await writeFile(file, keyText(3));
     const lost = await run(['secret', 'rotate'], '', env);
     expect(lost).toMatchObject({ code: 1 });
-    expect(lost.err).toContain(`A is encrypted with the key ${fresh}, which is missing in the file ${file}`);
+    expect(lost.err).toContain(`A of acme/shop is encrypted with the key ${fresh}, which is missing (there is`);
+    expect(lost.err).toContain(`the keys are read from the file ${file}`);
     expect(lost.err).not.toContain(keyText(2).slice(0, 20));
   });
 

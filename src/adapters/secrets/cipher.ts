@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { PlatformError } from '#src/model/outcome.ts';
-import type { SecretLimits, SecretScope } from '#src/model/secret.ts';
+import { type SecretLimits, type SecretScope, scopeWords } from '#src/model/secret.ts';
 import type { KeyRing, MasterKey } from './keys.ts';
 
 /** Where a ciphertext stands: it opens there only, so that whoever may write the database can't move it or widen its limits. */
@@ -31,8 +31,8 @@ export function decrypt(keys: KeyRing, place: CipherPlace, text: string): Buffer
   if (id !== null && key === undefined) {
     const known = all.length === 0 ? 'there is none' : `there is ${all.map((one) => one.id).join(', ')}`;
     throw new PlatformError(
-      `The secret ${place.name} is encrypted with the key ${id}, which is missing in ${keys.where} (${known}). Put that key back (behind the newest), or set the secret again.`,
-      { retry: 'never' },
+      `${wordsOf(place)} is encrypted with the key ${id}, which is missing (${known}). The operator puts that key back (behind the newest), or sets the secret again.`,
+      { retry: 'never', cause: new Error(`The keys are read from ${keys.where}.`) },
     );
   }
   const sealed = Buffer.from(format.exec(text)?.[2] ?? '', 'base64url');
@@ -44,7 +44,7 @@ export function decrypt(keys: KeyRing, place: CipherPlace, text: string): Buffer
     return Buffer.concat([gcm.update(sealed.subarray(nonceBytes, end)), gcm.final()]);
   } catch {
     throw new PlatformError(
-      `The secret ${place.name} can't be opened${id === null ? '' : ` with the key ${id}`}: what the database holds was changed, or moved from another secret. Set the secret again, and find out who wrote to the database.`,
+      `${wordsOf(place)} can't be opened${id === null ? '' : ` with the key ${id}`}: what the database holds was changed, or moved from another secret. Set the secret again, and find out who wrote to the database.`,
       { retry: 'never' },
     );
   }
@@ -53,6 +53,10 @@ export function decrypt(keys: KeyRing, place: CipherPlace, text: string): Buffer
 /** Id of the key with which this was encrypted, or null if it is no ciphertext. */
 export function keyIdOf(text: string): string | null {
   return format.exec(text)?.[1] ?? null;
+}
+
+function wordsOf({ name, scope }: CipherPlace): string {
+  return `The secret ${name} of ${scopeWords(scope)}`;
 }
 
 function aesKey(key: MasterKey): Buffer {

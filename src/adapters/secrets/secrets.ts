@@ -14,8 +14,8 @@ export const formerMs = 24 * 60 * 60_000;
 export interface SecretKeeper extends Secrets {
   /** Encrypts and stores. */
   set(secret: NewSecret): Promise<void>;
-  /** The current secrets of the owner, or of the repository (`owner/name`) with its environments and its owner's; by name. */
-  list(scope: SecretScope): Promise<readonly SecretInfo[]>;
+  /** The current secrets of the owner, of the repository (`owner/name`) with its environments and its owner's, or (null) all; by name. */
+  list(scope: SecretScope | null): Promise<readonly SecretInfo[]>;
   /** False if there was none. */
   remove(scope: SecretScope, name: string): Promise<boolean>;
   /** Encrypts all that isn't under the newest key. Safe to repeat, and while servers run. */
@@ -78,6 +78,7 @@ export function openSecrets({
       const refusal = refusalWords(choices, fullName(query.repository));
       if (refusal !== '') throw new UserError(refusal);
       const values = new Map<string, string>();
+      if (names.length > 0) usable(keys);
       for (const [name, choice] of choices) {
         if (choice.kind === 'given') values.set(name, open(choice.secret));
       }
@@ -85,9 +86,9 @@ export function openSecrets({
     },
 
     async unseal(repository, sealed) {
-      const all = keys.all();
-      if (all.length === 0 && sealed.startsWith('sealed:')) await newest();
-      return unseal(keys.all(), fullName(repository), sealed);
+      const all = usable(keys);
+      if (all.length === 0 && sealed.startsWith('sealed:')) await newest().catch(tellQuietly);
+      return unseal(usable(keys), fullName(repository), sealed);
     },
 
     async former({ repository }, names) {
@@ -112,12 +113,11 @@ export function openSecrets({
     },
 
     async list(scope) {
-      const repository = scope.kind === 'owner' ? null : scope.repository;
-      const owner = scope.kind === 'owner' ? scope.owner : (scope.repository.split('/')[0] ?? '');
-      const stored = await store.of(owner, repository);
+      const stored = scope === null ? await store.every() : await ofScope(scope);
       return stored
         .filter(isCurrent)
-        .map(({ scope, name, limits, setAt, setBy }) => ({ scope, name, limits, setAt, setBy }));
+        .map(({ scope, name, limits, setAt, setBy }) => ({ scope, name, limits, setAt, setBy }))
+        .toSorted((a, b) => (scope === null ? order(scopeKey(a), scopeKey(b)) : 0));
     },
 
     remove: (scope, name) => store.remove(scope, name, clock.now()),
@@ -155,9 +155,41 @@ export function openSecrets({
     },
   };
 
+  function ofScope(scope: SecretScope): Promise<readonly SealedSecret[]> {
+    const repository = scope.kind === 'owner' ? null : scope.repository;
+    return store.of(scope.kind === 'owner' ? scope.owner : (scope.repository.split('/')[0] ?? ''), repository);
+  }
+
   function open(secret: SealedSecret): string {
     return decrypt(keys, secret, secret.ciphertext).toString();
   }
+}
+
+/** The keys, for a job: what people on GitHub read doesn't name the server's files. */
+function usable(keys: KeyRing): ReturnType<KeyRing['all']> {
+  try {
+    return keys.all();
+  } catch (error) {
+    return tellQuietly(error);
+  }
+}
+
+function tellQuietly(error: unknown): never {
+  if (!(error instanceof PlatformError)) throw error;
+  throw new PlatformError("The server's key for secrets can't be used. The operator finds the reason in its log.", {
+    cause: error,
+    retry: 'never',
+  });
+}
+
+/** An owner's secrets stand before those of its repositories. */
+function scopeKey({ scope, name }: SecretInfo): string {
+  const place = scope.kind === 'owner' ? [scope.owner] : scope.repository.split('/');
+  return [...place, scope.kind === 'environment' ? scope.environment : '', name].join('\0');
+}
+
+function order(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 function isCurrent(secret: SealedSecret): boolean {

@@ -1,3 +1,4 @@
+import { scopeWords } from '#src/model/secret.ts';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import '#test/seeded.ts';
@@ -78,13 +79,13 @@ describe('the cipher of secrets', () => {
     );
   });
 
-  it('names the key that is missing, and where, but no key', () => {
+  it('names the key that is missing and whose secret it is, but no key and no path', () => {
     const text = encrypt(key, place, value);
     expect(keyIdOf(text)).toBe(key.id);
     expect(opened(place, text, 2)).toBe('refused');
     const other = keysOf(2)[0]?.id ?? '';
     expect(() => decrypt(ringOf(2), place, text)).toThrow(
-      `The secret TOKEN is encrypted with the key ${key.id}, which is missing in SLIPWAY_SECRET_KEY (there is ${other}). Put that key back (behind the newest), or set the secret again.`,
+      `The secret TOKEN of ${scopeWords(place.scope)} is encrypted with the key ${key.id}, which is missing (there is ${other}). The operator puts that key back (behind the newest), or sets the secret again.`,
     );
   });
 
