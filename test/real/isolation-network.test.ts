@@ -221,7 +221,7 @@ it("a stranger's job has the guarded network, and none where nothing guards it",
   expect(await job([ask([`${ALLOWED} 80`, `${METADATA} 80`])], stranger)).toMatch(/^here\nno\n/m);
   const without = await job(['ip addr'], stranger, site.open());
   expect(without).not.toContain('eth0');
-  expect(without).toContain('slipway: This job comes from somebody without write permission and has no network');
+  expect(without).toContain('Slipway: This job comes from somebody without write permission and has no network');
   const withService = {
     ...stranger,
     services: [{ name: 'db', image, env: {}, command: null, port: null, readyTimeoutSeconds: 5 }],

@@ -76,7 +76,7 @@ async function blame(service: RunningService, error: unknown, output: JobOutput)
   if (error instanceof UserError) {
     const lines = await lastLinesOf(service.container);
     if (lines !== '') {
-      output.say(`slipway: the last lines of the service ${service.spec.name}:`);
+      output.say(`Slipway: the last lines of the service ${service.spec.name}:`);
       output.say(lines);
       const last = lines.split('\n').at(-1) ?? '';
       throw new UserError(`${error.message} Its last line: ${last}`, { cause: error });

@@ -47,7 +47,7 @@ export async function runJob(
     if (stop.left) throw stop.left.reason;
     if (stop.outcome) return without(stop.outcome);
     if (!(error instanceof UserError)) throw error;
-    output.say(`slipway: ${error.message}`);
+    output.say(`Slipway: ${error.message}`);
     return without({ kind: 'failure', reason: output.mask(error.message) });
   } finally {
     output.close(null);
@@ -91,7 +91,7 @@ async function attempt(
     signal: stop.signal,
   };
   const [image, reach] = await stop.race(Promise.all([ensureImage(request.image, pull), reachOf(site, request)]));
-  if (reach.note !== null) output.say(`slipway: ${reach.note}`);
+  if (reach.note !== null) output.say(`Slipway: ${reach.note}`);
   const services = openServices(site, request, reach, (name) => ensureImage(name, pull), output, stop.signal);
   const opening = services.network.then((network) => takePlace(context, request, image, reach, network));
   let left = false;

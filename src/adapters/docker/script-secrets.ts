@@ -29,9 +29,9 @@ export function handOver(given: readonly GivenSecret[]): readonly string[] {
 }
 
 const NO_PRINTF =
-  "slipway: the image's shell has no printf of its own, so secrets can't be handed over as files or to steps";
-const FULL = `slipway: the secrets can't be written into memory (${SECRETS})`;
-const GONE = 'slipway: the secrets of this step are gone: a step before it removed them';
+  "Slipway: the image's shell has no printf of its own, so secrets can't be handed over as files or to steps";
+const FULL = `Slipway: the secrets can't be written into memory (${SECRETS})`;
+const GONE = 'Slipway: the secrets of this step are gone: a step before it removed them';
 
 function fail(message: string): string {
   return `{ echo ${quote(message)}; exit 1; }`;

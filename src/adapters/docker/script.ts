@@ -37,7 +37,7 @@ export function jobScript(request: ScriptRequest): string {
     request.shell === 'bash' ? 'set -eo pipefail' : 'set -e',
   ];
   if (request.workdir !== null) {
-    const message = `slipway: there is no folder ${request.workdir} in the workspace (workdir)`;
+    const message = `Slipway: there is no folder ${request.workdir} in the workspace (workdir)`;
     const folder = request.workdir.startsWith('/') ? request.workdir : `${WORKSPACE}/${request.workdir}`;
     lines.push(`cd ${quote(folder)} 2>/dev/null || { echo ${quote(message)}; exit 1; }`);
   }
@@ -133,7 +133,7 @@ function exports(env: Readonly<Record<string, string>>): readonly string[] {
 }
 
 function missing(tools: readonly string[], why: string, code: number): string {
-  const message = `slipway: ${why}, but the image has no`;
+  const message = `Slipway: ${why}, but the image has no`;
   return `for t in ${tools.join(' ')}; do command -v $t >/dev/null || { echo ${quote(message)} "$t"; exit ${code}; }; done`;
 }
 
@@ -194,13 +194,13 @@ function pack(
 function select(name: string, pattern: string, query: FileQuery | null, list: string): readonly string[] {
   const noun = name === 'reports' ? 'report' : 'artifact';
   if (query === null) {
-    return [`echo ${quote(`slipway: the ${noun} pattern ${pattern} leads out of the workspace; it is left out`)}`];
+    return [`echo ${quote(`Slipway: the ${noun} pattern ${pattern} leads out of the workspace; it is left out`)}`];
   }
   const prune = query.root.startsWith('./.git') ? '' : '-path ./.git -prune -o ';
   const find = `find ${quote(query.root)} ${prune}! -name '*\n*' \\( -type f -o -type l \\) -print`;
   return [
     `${find} 2>/dev/null | LC_ALL=C grep -E ${quote(query.expression)} >${list}.one`,
-    `[ -s ${list}.one ] || echo ${quote(`slipway: no file matches the ${noun} pattern ${pattern}`)}`,
+    `[ -s ${list}.one ] || echo ${quote(`Slipway: no file matches the ${noun} pattern ${pattern}`)}`,
     `cat ${list}.one >>${list}`,
   ];
 }

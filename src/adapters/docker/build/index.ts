@@ -157,7 +157,7 @@ async function build(
   const cutOff = request.network === 'none' || (!request.trusted && (await unguarded?.()) != null);
   if (cutOff && request.network !== 'none') {
     log.line(
-      "slipway: The instructions of this build have no network: it comes from somebody without write permission, and this server doesn't keep builds from the host's own. An operator may set SLIPWAY_GUARD_BRIDGES=docker0.",
+      "Slipway: The instructions of this build have no network: it comes from somebody without write permission, and this server doesn't keep builds from the host's own. An operator may set SLIPWAY_GUARD_BRIDGES=docker0.",
     );
   }
   const progress = new BuildProgress((bytes) => log.write(bytes));
