@@ -161,7 +161,7 @@ describe('secrets on the way from the command line to a job', () => {
     expect(seen.join()).toContain('sleep 8');
     expect(found(seen.join())).toEqual([]);
     // In the jobs' folders too, while they run: but for what the jobs themselves printed, and how they called their files.
-    const told = /\/control\/(log|artifacts\.list(\.\w+)?)$/;
+    const told = /\/control\/(log|artifacts\.list(\.\w+)?|input-\d+\.tar)$/;
     expect((await files(town.folder, 'artifacts')).filter((path) => !told.test(path))).toEqual([]);
 
     await victim.kill();
