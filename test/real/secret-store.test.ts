@@ -61,7 +61,7 @@ it('gives a job what was set and sealed on the command line while the server run
     input: `${value}\n`,
     env,
   });
-  expect(set).toMatchObject({ code: 0, err: '' });
+  expect(set).toMatchObject({ code: 0, err: expect.stringMatching(/^slipway: using the data in \S+\n$/) });
   const good = await repository.push({ again: '1' });
   const passed = await ended(town, 'acme/shop', good, 'use');
   expect([passed.conclusion, passed.told]).toEqual(['success', expect.stringContaining('they are *** and ***')]);
