@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { list } from './suggest.ts';
+import { list } from '#src/model/suggest.ts';
 import type { Path } from './yaml.ts';
 
 /** One mistake that a schema found, in words. */

@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { compileFile, loadPipeline } from '#src/dialects/index.ts';
-import { nearest } from '#src/dialects/suggest.ts';
+import { nearest } from '#src/model/suggest.ts';
 
 describe('the pipeline of a repository', () => {
   it('is read in few rounds, and only what is needed', async () => {

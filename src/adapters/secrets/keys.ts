@@ -133,9 +133,16 @@ function keyFile(path: string): () => readonly MasterKey[] | null {
   };
 }
 
-/** Only the owner may read it; of root's files the group, too: so a cluster mounts secrets for a server that isn't root. */
+/**
+ * Whether others may read or change a key file, by its mode and its owner's number. Of root's files the group may read: so a
+ * cluster mounts secrets for a server that isn't root.
+ */
+export function isOpenToOthers(mode: number, uid: number): boolean {
+  return (mode & (uid === 0 ? 0o037 : 0o077)) !== 0;
+}
+
 function refuseReaders(path: string, mode: number, uid: number): void {
-  if ((mode & (uid === 0 ? 0o037 : 0o077)) === 0) return;
+  if (!isOpenToOthers(mode, uid)) return;
   fail(
     `The key file ${path} is open to other users (mode ${(mode & 0o777).toString(8).padStart(3, '0')}): run "chmod 600 ${path}". If others use this machine, consider the key as known to them: put a new one first and run "slipway secret rotate".`,
   );

@@ -2,7 +2,7 @@ import { type Diagnostic, hasErrors } from '#src/model/diagnostic.ts';
 import type { EnvironmentSpec, JobSpec } from '#src/model/pipeline.ts';
 import type { z } from 'zod';
 import type { Compiled } from '../dialect.ts';
-import { suggestion } from '../suggest.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import { type Path, readYaml } from '../yaml.ts';
 import { type Problem, problemsOf } from '../zod-problems.ts';
 import { checkOwnGroups, compileConcurrency } from './concurrency.ts';

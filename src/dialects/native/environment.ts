@@ -1,7 +1,7 @@
 import { expandMatrix } from '#src/model/matrix.ts';
 import { patternProblem } from '#src/model/pattern.ts';
 import type { EnvironmentSpec, JobSpec, RolloutTarget, WorkloadKind } from '#src/model/pipeline.ts';
-import { suggestion } from '../suggest.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { checkTemplate } from './expressions.ts';
 import { type Report, show } from './report.ts';

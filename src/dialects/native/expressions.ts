@@ -1,7 +1,7 @@
 import { parseExpression, STATUS_FUNCTIONS } from '#src/model/evaluate.ts';
 import { CONDITION_CONTEXTS, EVENT_KEYS } from '#src/model/expression.ts';
 import { parseTemplate, unwrapCondition } from '#src/model/template.ts';
-import { suggestion } from '../suggest.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { type Report, show } from './report.ts';
 

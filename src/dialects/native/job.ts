@@ -1,5 +1,5 @@
 import type { ImageJobSpec, JobSpec, Scalar, ScriptJobSpec, ServiceSpec, StepSpec } from '#src/model/pipeline.ts';
-import { list, suggestion } from '../suggest.ts';
+import { list, suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { compileAccess } from './access.ts';
 import { compileBuild } from './build.ts';

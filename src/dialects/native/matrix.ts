@@ -1,6 +1,6 @@
 import { countInstances, expandMatrix, idleExcludes, MAX_INSTANCES } from '#src/model/matrix.ts';
 import type { Matrix, Scalar } from '#src/model/pipeline.ts';
-import { suggestion } from '../suggest.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import type { Report } from './report.ts';
 import type { RawJob } from './schema.ts';

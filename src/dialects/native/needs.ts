@@ -1,4 +1,4 @@
-import { suggestion } from '../suggest.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import type { Report } from './report.ts';
 
 /** So many circles are told, and so many mistakes with a hint: looking for one takes time. */

@@ -1,6 +1,6 @@
 import type { JobSecrets, Scalar } from '#src/model/pipeline.ts';
 import type { SecretUse } from '#src/model/secret.ts';
-import { nearest } from '../suggest.ts';
+import { nearest } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { type Report, show } from './report.ts';
 import type { RawJob, RawSecrets } from './schema.ts';

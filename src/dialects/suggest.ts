@@ -1,1 +1,0 @@
-export { list, nearest, suggestion } from '#src/model/suggest.ts';
