@@ -1,3 +1,4 @@
+import { nothingDeploys } from '#src/adapters/fake/nothing.ts';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +68,7 @@ export async function openHouse(options: { readonly warm: number; readonly jobs:
     executor: parts.executor,
     builder: parts.builder,
     cluster: new FakeCluster({ workloads: [], behave: () => [], sleep: async () => {} }),
+    ...nothingDeploys,
     reporter: createFakeReporter(),
     forge: createFakeForge({}),
     logs: openLogs({ home }),

@@ -1,3 +1,4 @@
+import { nothingDeploys } from '#src/adapters/fake/nothing.ts';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -220,6 +221,7 @@ function engineOn(store: Store, folder: string, executor: Executor): Engine {
     executor,
     builder: new FakeImageBuilder(),
     cluster: new FakeCluster({ workloads: [], behave: () => [], sleep: async () => {} }),
+    ...nothingDeploys,
     reporter: createFakeReporter(),
     forge: createFakeForge({}),
     logs: openLogs({ home: folder }),

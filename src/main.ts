@@ -1,3 +1,4 @@
+import { nothingDeploys } from '#src/adapters/fake/nothing.ts';
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
@@ -185,6 +186,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     executor,
     builder: docker.builder,
     cluster: openClusters({ clusters: operator.clusters, logger: logger.child({ part: 'kubernetes' }) }),
+    ...nothingDeploys,
     // Whoever leads tells GitHub; every server tells the pages that are open.
     reporter: { report: (runId) => signals.send('run', runId), flush: async () => {} },
     forge: createForge(github),

@@ -9,6 +9,7 @@ import { matchesPattern } from '#src/model/pattern.ts';
 import type { HostAccess, RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { suggestion } from '#src/model/suggest.ts';
+import { deployPolicy } from './operator-deploy.ts';
 import { SettingsError } from './settings.ts';
 
 /** What the operator's file says, with credentials read from where it points. */
@@ -194,6 +195,7 @@ function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>)
       if (last?.jobs?.docker !== false) return null;
       return `${fullName(repository)}'s jobs may not use Docker: the operator's file (SLIPWAY_CONFIG) says so, by docker: false under repositories: jobs.`;
     },
+    ...deployPolicy((repository) => rulesFor(repository)),
     lendsRegistry: (repository, registry) =>
       rulesFor(repository).some((rule) => rule.jobs?.registries?.some((pattern) => glob(pattern)(registry))),
   };

@@ -1,3 +1,4 @@
+import { nothingDeploys } from '#src/adapters/fake/nothing.ts';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir, totalmem } from 'node:os';
@@ -78,6 +79,7 @@ async function runIn(home: string, options: RunOptions, settings: Settings, secr
     executor: docker.executor,
     builder: docker.builder,
     cluster: unused('Kubernetes') as Cluster,
+    ...nothingDeploys,
     reporter,
     forge: unused('GitHub') as Forge,
     logs,

@@ -25,6 +25,8 @@ export function createIntake(parts: Parts, wake: Wake): (event: Event) => Promis
         return await pressed(parts, event, wake);
       case 'pull_request_closed':
         return await closed(parts, event, wake);
+      case 'release':
+        return 'Releases are not looked at yet.';
       case 'installation':
         return `Installation ${event.installationId} of ${event.account}: ${event.change}.`;
       case 'ignored':

@@ -149,6 +149,8 @@ function wishesOf(work: Work): readonly Wish[] {
         secret: { name },
       }));
     case 'deploy':
+    case 'preview':
+    case 'plan':
       return [];
   }
 }

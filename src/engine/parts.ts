@@ -13,6 +13,7 @@ import type {
   Secrets,
   Source,
 } from './ports.ts';
+import type { Canaries, GitOps, PreviewCluster, Probes } from './ports-deploy.ts';
 import type { Store } from './store.ts';
 
 /** Everything that the engine is given. */
@@ -21,6 +22,10 @@ export interface Parts {
   readonly executor: Executor;
   readonly builder: ImageBuilder;
   readonly cluster: Cluster;
+  readonly canaries: Canaries;
+  readonly probes: Probes;
+  readonly previews: PreviewCluster;
+  readonly gitops: GitOps;
   readonly reporter: Reporter;
   readonly forge: Forge;
   readonly logs: Logs;

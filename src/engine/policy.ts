@@ -10,6 +10,12 @@ export function openPolicy(own: Partial<Policy> = {}): Policy {
     runtime: () => null,
     refuseDocker: () => null,
     lendsRegistry: () => true,
+    deployers: () => null,
+    refuseProbe: () => null,
+    refuseMetrics: () => null,
+    refuseGitOps: () => null,
+    previews: () => null,
+    aliases: () => ({}),
     ...own,
   };
 }

@@ -1,7 +1,9 @@
+import type { PeopleRule } from '#src/model/deploy-rules.ts';
 import type { Event, Trigger } from '#src/model/event.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { BuildSpec, HostAccess, RolloutTarget, ServiceSpec, Shell, StepSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
+import type { PreviewRule } from './ports-deploy.ts';
 import type { GivenSecret } from '#src/model/secret.ts';
 import type { Role } from '#src/model/trust.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
@@ -238,6 +240,30 @@ export interface Forge {
   react(repository: Repository, commentId: number, reaction: Reaction): Promise<void>;
   /** `key` names what the comment answers: with the same key it is made once, also if the answer was lost or the server died. */
   comment(repository: Repository, number: number, body: string, key?: string): Promise<void>;
+  /** Whether the person is a member of the team (`organisation/slug`) now. False too if that may not be asked. */
+  isMember(repository: Repository, team: string, login: string): Promise<boolean>;
+  /** The commit that a branch, tag or the beginning of a SHA names; null if there is none, or more than one. */
+  commit(repository: Repository, ref: string): Promise<string | null>;
+  /** Logins of the commit's author and committer, and of who opened pull requests that brought it in. */
+  authors(repository: Repository, sha: string): Promise<readonly string[]>;
+  /** Check runs and commit statuses of the commit, of all Apps, the newest of each name and App. */
+  checks(repository: Repository, sha: string): Promise<readonly CheckState[]>;
+  /** The commits that are in `head` and not in `base`, newest first, at most 250. */
+  compare(repository: Repository, base: string, head: string): Promise<Comparison>;
+}
+
+/** What somebody says of a commit. */
+export interface CheckState {
+  readonly name: string;
+  /** The App, or who set the status. */
+  readonly by: string;
+  readonly state: 'pending' | 'success' | 'failure' | 'neutral' | 'skipped' | 'unknown';
+}
+
+export interface Comparison {
+  readonly ahead: number;
+  readonly behind: number;
+  readonly commits: readonly { readonly sha: string; readonly title: string; readonly author: string }[];
 }
 
 export type Reaction = '+1' | '-1' | 'eyes' | 'rocket' | 'confused';
@@ -355,6 +381,18 @@ export interface Policy {
   refuseDocker(repository: Repository): string | null;
   /** Whether the repository's jobs may use the operator's credentials for this registry (host) in their own engine. */
   lendsRegistry(repository: Repository, registry: string): boolean;
+  /** Who may deploy to the environment, beside what the repository says; null: whom that allows. */
+  deployers(repository: Repository, environment: string): PeopleRule | null;
+  /** Why a check may not ask this address, or null if it may. */
+  refuseProbe(repository: Repository, url: string): string | null;
+  /** Why this Prometheus server may not be asked, or null. */
+  refuseMetrics(repository: Repository, server: string): string | null;
+  /** Why deployments may not change files of that repository (`owner/name`), or null. */
+  refuseGitOps(repository: Repository, other: string): string | null;
+  /** Where the repository's previews go and what they may have; null: it may have none. */
+  previews(repository: Repository): PreviewRule | null;
+  /** Other ways to write commands: `.deploy` -> `/deploy`. In small letters. */
+  aliases(repository: Repository): Readonly<Record<string, string>>;
 }
 
 /** What becomes of the pull requests of people without write permission. */

@@ -11,7 +11,7 @@ import { maskOutcome } from './masked.ts';
 import type { Parts } from './parts.ts';
 import { type RolloutItem, rollOut } from './rollout.ts';
 import { realTime, type RolloutTime } from './rollout-time.ts';
-import type { DeploymentRecord } from './store.ts';
+import type { DeploymentRecord } from './store-deployments.ts';
 import { type Completion, trackJob } from './track.ts';
 
 /**
@@ -219,6 +219,7 @@ async function openDeployment(
     createdAt: existing?.createdAt ?? clock.now(),
     updatedAt: clock.now(),
     patchedAt: begun ? (existing?.patchedAt ?? null) : null,
+    details: existing?.details ?? {},
   };
   await save(record);
   return {

@@ -1,14 +1,15 @@
 import type { Annotation } from '#src/model/annotation.ts';
+import type { JobGate } from '#src/model/deploy-rules.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import type { Trigger } from '#src/model/event.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Concurrency, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { RolloutChange } from '#src/model/rollout-change.ts';
 import type { SecretInfo, SecretScope } from '#src/model/secret.ts';
 import type { Trust } from '#src/model/trust.ts';
 import type { Attempt, Cancellation, Job, Run, RunView, Step, TestSummary } from '#src/model/run.ts';
 import type { ArchiveRef } from './ports.ts';
+import type { ApprovalStore, DeploymentStore, HeadStore, LockStore } from './store-deployments.ts';
 
 /**
  * What the engine keeps. Every method is atomic and durable when it resolves; throws PlatformError when the
@@ -19,6 +20,9 @@ export interface Store {
   readonly runs: RunStore;
   readonly images: ImageStore;
   readonly deployments: DeploymentStore;
+  readonly approvals: ApprovalStore;
+  readonly locks: LockStore;
+  readonly heads: HeadStore;
   readonly audit: AuditStore;
   readonly secrets: SecretStore;
   /** What GitHub was told, as an opaque text by key. */
@@ -133,8 +137,12 @@ export interface RunStore {
   finish(id: string, outcome: Outcome, diagnostics: readonly Diagnostic[], at: number): Promise<void>;
   /** waiting -> queued. Only if it is waiting. */
   queue(jobId: string, at: number): Promise<void>;
-  /** What a waiting job waits for beside its needs, or null. Only if it is waiting. */
-  noteJob(jobId: string, note: string | null): Promise<void>;
+  /** What a waiting job waits for beside its needs, or null. Only if it is waiting. Without `gate` it has none. */
+  noteJob(jobId: string, note: string | null, gate?: JobGate | null): Promise<void>;
+  /** Unfinished deploy and preview jobs of the repository, oldest first. */
+  deploying(repositoryId: number): Promise<readonly { readonly run: Run; readonly job: Job }[]>;
+  /** The run is told again, though nothing of it changed: what is told depends on more than the run. */
+  touch(id: string): Promise<void>;
   /**
    * A queued job of one of the kinds that is due, now running and owned by `worker`. Atomic: no job is given twice. Which:
    * higher priority first; then of the repository with the fewest running jobs, of those the one that was served
@@ -144,7 +152,15 @@ export interface RunStore {
   /** When the next queued job becomes due that isn't yet (milliseconds), or null. */
   nextDue(at: number): Promise<number | null>;
   /** Stores steps and progress, if the job is running in this attempt and owned by this worker. False if it isn't. */
-  progress(owned: Owned, change: { readonly steps?: readonly Step[]; readonly progress?: string }): Promise<boolean>;
+  progress(
+    owned: Owned,
+    change: {
+      readonly steps?: readonly Step[];
+      readonly progress?: string;
+      readonly gate?: JobGate | null;
+      readonly report?: string;
+    },
+  ): Promise<boolean>;
   /** waiting or queued -> completed: it doesn't run. False if it is in another state. */
   drop(jobId: string, outcome: Outcome, at: number): Promise<boolean>;
   /** running -> completed, if it is running in this attempt and owned by this worker. False (and nothing changes) if it isn't. */
@@ -155,6 +171,7 @@ export interface RunStore {
       readonly annotations?: readonly Annotation[];
       readonly tests?: TestSummary | null;
       readonly artifacts?: ArchiveRef | null;
+      readonly report?: string;
       readonly at: number;
     },
   ): Promise<boolean>;
@@ -273,35 +290,6 @@ export interface ImageRecord {
 export interface ImageStore {
   record(image: ImageRecord): Promise<void>;
   find(repositoryId: number, sha: string, job: string): Promise<ImageRecord | null>;
-}
-
-export interface DeploymentRecord {
-  readonly id: string;
-  readonly repositoryId: number;
-  readonly repository: string;
-  readonly environment: string;
-  readonly sha: string;
-  readonly runId: string;
-  readonly jobId: string;
-  readonly actor: string;
-  readonly state: 'queued' | 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
-  /** A sentence on where it stands. */
-  readonly description: string;
-  /** For each workload, in the order of the environment's `rollout`: the images, and how far it got. */
-  readonly changes: readonly RolloutChange[];
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  /** When the first workload was patched, or null: the deadline counts from here, also after a restart. */
-  readonly patchedAt: number | null;
-}
-
-export interface DeploymentStore {
-  save(deployment: DeploymentRecord): Promise<void>;
-  ofJob(jobId: string): Promise<DeploymentRecord | null>;
-  /** Newest first. */
-  list(repositoryId: number, environment: string | null, limit: number): Promise<readonly DeploymentRecord[]>;
-  /** The last that succeeded before `before` (an id), also if it is inactive by now, or null. */
-  lastHealthy(repositoryId: number, environment: string, before: string | null): Promise<DeploymentRecord | null>;
 }
 
 /** Who did what, with which decision and why. */

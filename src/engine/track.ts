@@ -12,6 +12,8 @@ export interface Completion {
   readonly annotations?: readonly Annotation[];
   readonly tests?: TestSummary | null;
   readonly artifacts?: ArchiveRef | null;
+  /** As Job.report. */
+  readonly report?: string;
 }
 
 export interface Track {

@@ -7,6 +7,8 @@ import { type Gate, sleep } from './gate.ts';
 import type { Assignment, Parts } from './parts.ts';
 import { repeat } from './repeat.ts';
 import { runDeploy } from './run-deploy.ts';
+import { runPlan } from './run-plan.ts';
+import { runPreview } from './run-preview.ts';
 import { runImage } from './run-image.ts';
 import { runScript } from './run-script.ts';
 import type { Completion } from './track.ts';
@@ -81,13 +83,13 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
 
   async function kindsWithRoom(): Promise<readonly Job['plan']['work']['kind'][]> {
     const heavy = [...active.values()].filter((a) => a.job.plan.work.kind !== 'deploy').length;
-    if (heavy >= parts.limits.jobs || !gate.open) return ['deploy'];
+    if (heavy >= parts.limits.jobs || !gate.open) return ['deploy', 'preview', 'plan'];
     const shortage = await parts.shortage();
-    if (shortage === null) return ['script', 'image', 'deploy'];
+    if (shortage === null) return ['script', 'image', 'deploy', 'preview', 'plan'];
     if (shortage !== short) parts.log.error({ why: shortage }, 'no job may begin');
     short = shortage;
     pumpIn(shortageMs);
-    return ['deploy'];
+    return ['deploy', 'preview', 'plan'];
   }
 
   async function pumpWhenDue(): Promise<void> {
@@ -202,6 +204,10 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
         return runImage(parts, run, job.plan.work, assignment);
       case 'deploy':
         return runDeploy(parts, run, job, job.plan.work, cancel.signal, leave.signal);
+      case 'preview':
+        return runPreview(parts, run, job, job.plan.work, cancel.signal, leave.signal);
+      case 'plan':
+        return runPlan(parts, run, job, cancel.signal, leave.signal);
     }
   }
 

@@ -55,3 +55,8 @@ function noteOf(line: readonly Entry[], own: Entry, group: string): string {
   const others = between === 0 ? '' : ` and ${between} more`;
   return `Waits for ${whom}${others} in the concurrency group "${group}".`;
 }
+
+/** The group in which the deployments to an environment take turns. No pipeline file can name it: names have no line break. */
+export function environmentGroup(environment: string): string {
+  return `environment\n${environment.toLowerCase()}`;
+}

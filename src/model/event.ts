@@ -1,3 +1,5 @@
+import type { DeployMode } from './deploy-rules.ts';
+import type { RolloutTarget } from './pipeline.ts';
 import type { Repository } from './repository.ts';
 
 /**
@@ -10,6 +12,7 @@ export type Event =
   | RerunEvent
   | ButtonEvent
   | PullRequestClosed
+  | ReleaseEvent
   | InstallationEvent
   | IgnoredEvent;
 
@@ -73,7 +76,27 @@ export interface MergeGroupTrigger extends TriggerBase {
 export interface DeployTrigger extends TriggerBase {
   readonly kind: 'deploy';
   readonly environment: string;
+  /** '' if the commit was named by a tag or a SHA. */
   readonly branch: string;
+  /** The tag that was named, released or promoted. */
+  readonly tag?: string;
+  /** Absent: deploy. */
+  readonly mode?: DeployMode;
+  /** By what it was asked for. Absent: a command. */
+  readonly via?: 'command' | 'button' | 'release' | 'api';
+  /** Values that were given with `-- key=value`. */
+  readonly params?: Readonly<Record<string, string>>;
+  /** rollback and promote: what runs afterwards, whatever the commit's pipeline file says. */
+  readonly restore?: {
+    /** Id of the deployment whose digests these are. */
+    readonly deployment: string;
+    /** By image job. */
+    readonly images: Readonly<Record<string, string>>;
+    /** rollback: the workloads of that deployment. */
+    readonly rollout?: readonly RolloutTarget[];
+  };
+  /** A maintainer goes over the lock. */
+  readonly overLock?: boolean;
   /** The pull request where it was asked for, or null. */
   readonly number: number | null;
   /** Makes each request a run of its own: the id of the comment, say. */
@@ -83,8 +106,10 @@ export interface DeployTrigger extends TriggerBase {
 export interface CommentEvent {
   readonly kind: 'comment';
   readonly repository: Repository;
-  /** Number of the pull request. Comments on plain issues are ignored. */
+  /** Number of the pull request or issue. */
   readonly number: number;
+  /** False: a plain issue, where only commands on the whole repository have a meaning. Absent: true. */
+  readonly onPullRequest?: boolean;
   readonly commentId: number;
   readonly body: string;
   readonly actor: string;
@@ -119,6 +144,17 @@ export interface PullRequestClosed {
   readonly number: number;
   /** When, as `at` of a trigger: it may have been opened again, and pushed to, since. */
   readonly at?: number;
+}
+
+/** A release was published. */
+export interface ReleaseEvent {
+  readonly kind: 'release';
+  readonly repository: Repository;
+  readonly releaseId: number;
+  readonly tag: string;
+  readonly name: string;
+  readonly prerelease: boolean;
+  readonly actor: string;
 }
 
 export interface InstallationEvent {

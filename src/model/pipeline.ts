@@ -1,4 +1,6 @@
 import type { Span } from './diagnostic.ts';
+import type { GitOpsSpec, PreviewSpec, Strategy } from './delivery.ts';
+import type { DeployRules } from './deploy-rules.ts';
 import type { SecretUse } from './secret.ts';
 
 /**
@@ -12,6 +14,8 @@ export interface Pipeline {
   readonly file: string;
   readonly jobs: readonly JobSpec[];
   readonly environments: readonly EnvironmentSpec[];
+  /** An environment for each pull request; absent: none. */
+  readonly preview?: PreviewSpec | null;
   /** Null: the pipeline's runs may run beside each other. */
   readonly concurrency: ConcurrencySpec | null;
 }
@@ -143,10 +147,23 @@ export interface EnvironmentSpec {
     /** Glob patterns of branches; `*` doesn't cross `/`, `**` does. */
     readonly branches: readonly string[];
     readonly tags: readonly string[];
+    /** Releases that are published on GitHub. */
+    readonly releases: boolean;
   };
+  readonly rules: DeployRules;
+  /** What becomes of deployments that wait for another: each gets its turn, or only the newest does. */
+  readonly queue: 'all' | 'newest';
   /** Shown on GitHub. Template. */
   readonly url: string | null;
   readonly timeoutMinutes: number;
+  /** How long a workload must have stayed healthy before the rollout counts as done. */
+  readonly stableSeconds: number;
+  /** True: all workloads are patched at the same time. */
+  readonly atOnce: boolean;
+  /** Null: a plain rolling update. */
+  readonly strategy: Strategy | null;
+  /** Not null: deploying is a commit in another repository, and `rollout` only names the images. */
+  readonly gitops: GitOpsSpec | null;
   readonly rollout: readonly RolloutTarget[];
   readonly at: Span;
 }
@@ -163,4 +180,5 @@ export interface RolloutTarget {
   readonly image: string;
 }
 
-export type WorkloadKind = 'deployment' | 'statefulset' | 'daemonset';
+/** `deploymentconfig` is OpenShift's; `rollout` is Argo's. */
+export type WorkloadKind = 'deployment' | 'statefulset' | 'daemonset' | 'deploymentconfig' | 'rollout';

@@ -1,3 +1,5 @@
+import type { GitOpsSpec, Strategy } from './delivery.ts';
+import type { DeployMode, DeployRules } from './deploy-rules.ts';
 import type { BuildSpec, HostAccess, JobSecrets, RolloutTarget, ServiceSpec, Shell, StepSpec } from './pipeline.ts';
 
 /** What one event makes of a pipeline: jobs with every template filled in that can be known now. */
@@ -34,10 +36,12 @@ export interface PlannedJob {
   readonly concurrency: Concurrency | null;
   /** Higher goes first: 2 for a deployment, 1 for what a deployment of the same run waits for, 0 for the rest. */
   readonly priority: 0 | 1 | 2;
+  /** Key of the deploy job that lets it begin, as a check between its steps; it is skipped if that ends before. */
+  readonly heldBy?: string;
   readonly work: Work;
 }
 
-export type Work = ScriptWork | ImageWork | DeployWork;
+export type Work = ScriptWork | ImageWork | DeployWork | PreviewWork | PlanWork;
 
 export interface ScriptWork {
   readonly kind: 'script';
@@ -68,4 +72,35 @@ export interface DeployWork {
   readonly environment: string;
   readonly url: string | null;
   readonly rollout: readonly RolloutTarget[];
+  /** All of these are missing in plans that an older version stored. */
+  readonly mode?: DeployMode;
+  readonly rules?: DeployRules;
+  readonly stableSeconds?: number;
+  readonly atOnce?: boolean;
+  readonly strategy?: Strategy | null;
+  readonly gitops?: GitOpsSpec | null;
+  /** Digests by image job that were named (by a rollback, a promotion); otherwise those recorded for the commit. */
+  readonly images?: Readonly<Record<string, string>>;
+  /** Somebody who may has asked to go over the lock. */
+  readonly overLock?: boolean;
+  /** Of a rollback: the deployment whose digests are restored. */
+  readonly restores?: string;
+}
+
+/** Puts the pull request's own environment into a namespace. */
+export interface PreviewWork {
+  readonly kind: 'preview';
+  /** `preview/pr-7`. */
+  readonly environment: string;
+  readonly number: number;
+  readonly url: string | null;
+  readonly manifests: readonly string[];
+  /** By image name in the manifests: the image job. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly keepMinutes: number;
+}
+
+/** Says what a deployment of this commit to each environment would change. Does nothing. */
+export interface PlanWork {
+  readonly kind: 'plan';
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from './outcome.ts';
+import type { WorkloadKind } from './pipeline.ts';
 
 /**
  * One workload of a deployment: what it ran, what it shall run, and how far that got. It is stored before each step, so
@@ -7,6 +8,10 @@ import type { Outcome } from './outcome.ts';
 export interface RolloutChange {
   /** `namespace/name`. */
   readonly workload: string;
+  /** These three are missing in older records. `cluster`: null is the default one. */
+  readonly container?: string;
+  readonly kind?: WorkloadKind;
+  readonly cluster?: string | null;
   readonly before: string | null;
   readonly after: string;
   /** Attempt of the job that this belongs to. */

@@ -1,4 +1,5 @@
 import type { Annotation } from './annotation.ts';
+import type { JobGate } from './deploy-rules.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { Trigger } from './event.ts';
 import type { Outcome } from './outcome.ts';
@@ -54,6 +55,10 @@ export interface Job {
   readonly progress: string | null;
   /** What it waits for while it is waiting or queued (its concurrency group, the pause before a retry), a sentence, or null. */
   readonly note: string | null;
+  /** Of a deployment: what it waits for, also while it runs (an approval between steps); null: nothing. */
+  readonly gate: JobGate | null;
+  /** What it has to say beside its log, in Markdown: the plan of a deployment, its steps and pods. '' if nothing. */
+  readonly report: string;
   /** Null: nobody asked for the end of this job alone. */
   readonly cancel: Cancellation | null;
   /** The server that runs it, or null. */

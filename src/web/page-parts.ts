@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { DeploymentRecord } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { type Diagnostic, formatDiagnostic } from '#src/model/diagnostic.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';

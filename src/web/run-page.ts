@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { DeploymentRecord } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { isHeld } from '#src/model/trust.ts';

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
-import type { DeploymentRecord, Store } from '#src/engine/store.ts';
+import type { Store } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 
 /** The part of the Store's contract that is about images, deployments, audit records and what was told. */
 export function recordsContract(current: () => Store): void {
@@ -19,6 +20,7 @@ export function recordsContract(current: () => Store): void {
     createdAt,
     updatedAt: createdAt,
     patchedAt: createdAt + 1,
+    details: {},
   });
 
   it('remembers the image that a job made of a commit, the last one of each', async () => {

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
-import type { DeploymentRecord, Store } from '#src/engine/store.ts';
+import type { Store } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { deploy, planned, plannedRun, pullRequest, push, shop } from './store-fixtures.ts';
 
 /** The part of the Store's contract that is about what is still to be told, the end of runs, and what may be forgotten. */
@@ -106,6 +107,7 @@ export function toldContract(current: () => Store): void {
         changes: [],
         updatedAt: createdAt,
         patchedAt: null,
+        details: {},
       });
     await deployment('d1', ids[1] ?? '', 1, 'inactive');
     await deployment('d2', ids[2] ?? '', 2, 'success');

@@ -3,7 +3,7 @@ import { FakeCluster, type FakeStep, fakeTrouble } from '#src/adapters/fake/clus
 import { LostJob } from '#src/engine/errors.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import { runDeploy } from '#src/engine/run-deploy.ts';
-import type { DeploymentRecord } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';

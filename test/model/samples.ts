@@ -78,6 +78,8 @@ export function jobOf(key: string, plan: Partial<PlannedJob> = {}, outcome: Outc
     annotations: [],
     tests: null,
     progress: null,
+    gate: null,
+    report: '',
     note: null,
     cancel: null,
     worker: null,

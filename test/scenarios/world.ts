@@ -1,3 +1,4 @@
+import { nothingDeploys } from '#src/adapters/fake/nothing.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,6 +89,7 @@ export async function scenario(options: ScenarioOptions) {
     executor,
     builder,
     cluster,
+    ...nothingDeploys,
     reporter,
     forge,
     logs,

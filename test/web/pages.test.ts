@@ -50,6 +50,7 @@ describe('a run', () => {
       changes: [{ workload: 'deployment shop/api', before: null, after: 'ghcr.io/acme/shop@sha256:12' }],
       createdAt: 1000,
       patchedAt: null,
+      details: {},
       updatedAt: 1000,
     });
     const { text } = await page(site.links.run(id));

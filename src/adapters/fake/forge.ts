@@ -1,4 +1,4 @@
-import type { Forge, PullRequest, Reaction } from '#src/engine/ports.ts';
+import type { CheckState, Comparison, Forge, PullRequest, Reaction } from '#src/engine/ports.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Role } from '#src/model/trust.ts';
 
@@ -6,6 +6,14 @@ export interface FakeForgeScript {
   /** By login; who isn't named has the role `none`. */
   readonly roles?: Readonly<Record<string, Role>>;
   readonly pullRequests?: readonly PullRequest[];
+  /** Logins by `organisation/team`. */
+  readonly teams?: Readonly<Record<string, readonly string[]>>;
+  /** Commits by branch, tag or SHA. */
+  readonly commits?: Readonly<Record<string, string>>;
+  /** Logins by commit. */
+  readonly authors?: Readonly<Record<string, readonly string[]>>;
+  readonly checks?: Readonly<Record<string, readonly CheckState[]>>;
+  readonly compare?: (base: string, head: string) => Comparison;
 }
 
 export interface FakeForge extends Forge {
@@ -52,6 +60,21 @@ export function createFakeForge(script: FakeForgeScript = {}): FakeForge {
     },
     async comment(_repository, number, body) {
       comments.push({ number, body });
+    },
+    async isMember(_repository, team, login) {
+      return script.teams?.[team]?.includes(login) ?? false;
+    },
+    async commit(_repository, ref) {
+      return script.commits?.[ref] ?? null;
+    },
+    async authors(_repository, sha) {
+      return script.authors?.[sha] ?? [];
+    },
+    async checks(_repository, sha) {
+      return script.checks?.[sha] ?? [];
+    },
+    async compare(_repository, base, head) {
+      return script.compare?.(base, head) ?? { ahead: 0, behind: 0, commits: [] };
     },
   };
   return forge;

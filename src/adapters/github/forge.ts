@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Forge, PullRequest } from '#src/engine/ports.ts';
+import { PlatformError } from '#src/model/outcome.ts';
 import { nobody } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Role } from '#src/model/trust.ts';
@@ -52,6 +53,11 @@ export function createForge(github: Pick<GitHub, 'client'>, settleMs = 10_000): 
         ),
       );
     },
+    isMember: later,
+    commit: later,
+    authors: later,
+    checks: later,
+    compare: later,
     async comment(repository, number, body, key) {
       await orThrow(`comment on #${number}`, () =>
         key === undefined ? say(repository, number, body.slice(0, maxComment)) : sayOnce(repository, number, body, key),
@@ -157,4 +163,8 @@ function pullRequestOf(data: PullRequestData): PullRequest {
     bot: data.user?.type === 'Bot',
     ...(data.author_association === undefined ? {} : { association: data.author_association }),
   };
+}
+
+async function later(): Promise<never> {
+  throw new PlatformError('Not there yet.');
 }

@@ -6,6 +6,8 @@ const plural: Record<WorkloadKind, string> = {
   deployment: 'deployments',
   statefulset: 'statefulsets',
   daemonset: 'daemonsets',
+  deploymentconfig: 'deploymentconfigs',
+  rollout: 'rollouts',
 };
 
 /** Path of all workloads of the target's kind in its namespace. The names come from a repository: nothing else may get into the path. */

@@ -1,4 +1,4 @@
-import type { DeploymentRecord, DeploymentStore } from '#src/engine/store.ts';
+import type { DeploymentRecord, DeploymentStore } from '#src/engine/store-deployments.ts';
 import type { Database, DeploymentsTable } from './schema.ts';
 
 export function deploymentStore(db: Database): DeploymentStore {

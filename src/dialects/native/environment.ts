@@ -1,6 +1,7 @@
+import { noRules } from '#src/model/deploy-rules.ts';
 import { expandMatrix } from '#src/model/matrix.ts';
 import { patternProblem } from '#src/model/pattern.ts';
-import type { EnvironmentSpec, JobSpec, RolloutTarget, WorkloadKind } from '#src/model/pipeline.ts';
+import type { EnvironmentSpec, JobSpec, RolloutTarget } from '#src/model/pipeline.ts';
 import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { checkTemplate } from './expressions.ts';
@@ -18,7 +19,7 @@ interface Jobs {
   readonly jobs: readonly JobSpec[];
 }
 
-const KINDS: readonly WorkloadKind[] = ['deployment', 'statefulset', 'daemonset'];
+const KINDS = ['deployment', 'statefulset', 'daemonset'] as const;
 
 /** What an environment's keys mean, or null if it can't be told (then something was reported). */
 export function compileEnvironment(
@@ -51,7 +52,14 @@ export function compileEnvironment(
     on: {
       branches: patternsOf(report, [...path, 'on', 'branch'], on.branch),
       tags: patternsOf(report, [...path, 'on', 'tag'], on.tag),
+      releases: false,
     },
+    rules: noRules,
+    queue: 'all',
+    stableSeconds: 0,
+    atOnce: false,
+    strategy: null,
+    gitops: null,
     url: raw.url ?? null,
     timeoutMinutes: minutesOf(report, [...path, 'timeout'], raw.timeout, 10),
     rollout,

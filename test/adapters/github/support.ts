@@ -110,6 +110,8 @@ export function job(id: string, change: Partial<Job> = {}): Job {
     tests: null,
     progress: null,
     note: null,
+    gate: null,
+    report: '',
     cancel: null,
     worker: null,
     earlier: [],

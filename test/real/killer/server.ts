@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import type { Executor, JobListener } from '#src/engine/ports.ts';
-import type { DeploymentRecord, Store } from '#src/engine/store.ts';
+import type { Store } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { startServer } from '#src/main.ts';
 import type { Job, Step } from '#src/model/run.ts';
 import { readSettings } from '#src/settings.ts';
