@@ -9,7 +9,7 @@ import { matchesPattern } from '#src/model/pattern.ts';
 import type { HostAccess, RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { suggestion } from '#src/model/suggest.ts';
-import { deployPolicy } from './operator-deploy.ts';
+import { type DeployRule, deployPolicy, deployRule, prometheusEntry } from './operator-deploy.ts';
 import { SettingsError } from './settings.ts';
 
 /** What the operator's file says, with credentials read from where it points. */
@@ -17,6 +17,8 @@ export interface Operator {
   readonly registries: ReadonlyMap<string, RegistryCredentials>;
   /** By name; `default` serves the targets that name none. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
+  /** Prometheus servers by name. */
+  readonly prometheus: ReadonlyMap<string, { readonly url: string; readonly token: string | null }>;
   readonly policy: Policy;
 }
 
@@ -56,6 +58,7 @@ const schema = z.strictObject({
   clusters: z
     .record(z.string(), z.strictObject({ kubeconfig: z.string().min(1), context: z.string().min(1).optional() }))
     .optional(),
+  prometheus: z.record(z.string().min(1), prometheusEntry).optional(),
   repositories: z
     .record(
       z.string().regex(/^[\w.-]+\/[\w.*-]+$/, 'must look like owner/name or owner/*'),
@@ -70,6 +73,7 @@ const schema = z.strictObject({
             }),
           )
           .optional(),
+        ...deployRule,
         // What becomes of pull requests of people without write permission.
         strangers: z
           .strictObject({
@@ -113,19 +117,29 @@ export function readOperator(file: string | null, kubeconfig: string | null): Op
   for (const [name, entry] of Object.entries(content.clusters ?? {})) {
     clusters.set(name, { kubeconfig: resolve(entry.kubeconfig), context: entry.context ?? null });
   }
-  refuseUnknownClusters(content);
-  return { registries, clusters, policy: policyOf(content, clusters) };
+  const prometheus = new Map(
+    Object.entries(content.prometheus ?? {}).map(([name, entry]) => [
+      name,
+      { url: entry.url, token: tokenOf(name, entry) },
+    ]),
+  );
+  refuseUnknown(content);
+  return { registries, clusters, prometheus, policy: policyOf(content, clusters) };
 }
 
-/** A misspelt cluster would allow nothing, silently. `default` may come from the settings, and may be missing. */
-function refuseUnknownClusters({ clusters, repositories }: OperatorFile): void {
-  for (const [pattern, { rollout }] of Object.entries(repositories ?? {})) {
-    for (const { cluster = 'default' } of rollout ?? []) {
-      if (cluster === 'default' || Object.hasOwn(clusters ?? {}, cluster)) continue;
-      throw new SettingsError(
-        `SLIPWAY_CONFIG: repositories.${pattern} names the cluster "${cluster}", which isn't under clusters.`,
-      );
+/** A misspelt name would allow nothing, silently. The cluster `default` may come from the settings, and may be missing. */
+function refuseUnknown({ clusters, prometheus, repositories }: OperatorFile): void {
+  const refuse = (pattern: string, what: string, name: string, known: object | undefined, section: string): void => {
+    if ((what === 'cluster' && name === 'default') || Object.hasOwn(known ?? {}, name)) return;
+    throw new SettingsError(
+      `SLIPWAY_CONFIG: repositories.${pattern} names the ${what} "${name}", which isn't under ${section}.`,
+    );
+  };
+  for (const [pattern, { rollout, previews, checks }] of Object.entries(repositories ?? {})) {
+    for (const { cluster = 'default' } of [...(rollout ?? []), ...(previews ? [previews] : [])]) {
+      refuse(pattern, 'cluster', cluster, clusters, 'clusters');
     }
+    for (const name of checks?.prometheus ?? []) refuse(pattern, 'Prometheus server', name, prometheus, 'prometheus');
   }
 }
 
@@ -195,7 +209,7 @@ function policyOf(content: OperatorFile, clusters: ReadonlyMap<string, unknown>)
       if (last?.jobs?.docker !== false) return null;
       return `${fullName(repository)}'s jobs may not use Docker: the operator's file (SLIPWAY_CONFIG) says so, by docker: false under repositories: jobs.`;
     },
-    ...deployPolicy((repository) => rulesFor(repository)),
+    ...deployPolicy((repository): readonly DeployRule[] => rulesFor(repository)),
     lendsRegistry: (repository, registry) =>
       rulesFor(repository).some((rule) => rule.jobs?.registries?.some((pattern) => glob(pattern)(registry))),
   };
@@ -276,6 +290,14 @@ function passwordOf(
     throw new SettingsError(`SLIPWAY_CONFIG ${file}: registry ${name} needs either password or password-file.`);
   }
   return entry.password ?? read(entry['password-file'] ?? '', `password-file of registry ${name}`).trim();
+}
+
+function tokenOf(name: string, entry: z.infer<typeof prometheusEntry>): string | null {
+  if (entry.token !== undefined && entry['token-file'] !== undefined) {
+    throw new SettingsError(`SLIPWAY_CONFIG: the Prometheus server ${name} has token and token-file: one is enough.`);
+  }
+  if (entry['token-file'] === undefined) return entry.token ?? null;
+  return read(entry['token-file'], `token-file of the Prometheus server ${name}`).trim();
 }
 
 function parse(file: string): OperatorFile {

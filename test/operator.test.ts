@@ -76,7 +76,7 @@ it.each([
   ['repositories: [', /operator\.yml:1:\d+/],
   [
     'repository: {}',
-    /operator\.yml:1:1: there is no key "repository" in the file\. There are registries, clusters and/,
+    /operator\.yml:1:1: there is no key "repository" in the file\. There are registries, clusters, prometheus and/,
   ],
   [
     'repositories:\n  acme/shop:\n    jobs: { docker: true, privilegd: true }',
