@@ -1,6 +1,4 @@
-import { nothingDeploys } from '#src/adapters/fake/nothing.ts';
-import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createHmac, randomUUID } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Logger, pino } from 'pino';
@@ -10,24 +8,24 @@ import { deliveryRoute } from './adapters/github/deliveries.ts';
 import { createForge } from './adapters/github/forge.ts';
 import { openGitHub } from './adapters/github/github.ts';
 import { untell } from './adapters/github/tell-run.ts';
-import { createSetup, webUrl } from './adapters/github/setup.ts';
+import { webUrl } from './adapters/github/setup.ts';
 import { openGitSource } from './adapters/git/source.ts';
-import { openClusters } from './adapters/kubernetes/clusters.ts';
 import { openLogs } from './adapters/logs/logs.ts';
-import { formerMs, openSecrets, type SecretKeeper } from './adapters/secrets/secrets.ts';
+import { formerMs, openSecrets } from './adapters/secrets/secrets.ts';
 import { openStore } from './adapters/store/store.ts';
 import { createEngine } from './engine/engine.ts';
 import { createMembership } from './engine/membership.ts';
 import { createCleaner } from './engine/cleaner.ts';
-import type { Clock, Executor, Logs } from './engine/ports.ts';
-import { createSpace, type Space } from './engine/space.ts';
-import type { Store } from './engine/store.ts';
-import { type Home, openHome } from './home.ts';
+import { createSpace } from './engine/space.ts';
+import { type Common, type Hooks, listenerOf, version } from './common.ts';
+import { openDeploying } from './deploying.ts';
+import { openHome } from './home.ts';
 import { createLeadership, openLeader } from './leader.ts';
 import { PlatformError, UserError } from './model/outcome.ts';
-import { checkKubeconfigs, type Operator, readOperator } from './operator.ts';
+import { checkKubeconfigs, readOperator } from './operator.ts';
 import { installationKeys } from './secret-keys.ts';
 import { type AppCredentials, appCredentials, readSettings, type Settings, SettingsError } from './settings.ts';
+import { setupListener } from './set-up.ts';
 import { unknownSettings } from './unknown-settings.ts';
 import { webApp } from './web/app.ts';
 import { createChanges } from './web/changes.ts';
@@ -40,12 +38,6 @@ export interface Server {
   readonly url: string;
   /** Ends the server. Jobs that run on are followed by the next one. */
   close(): Promise<void>;
-}
-
-/** Stands between the engine and its parts; tests make things fail there. */
-export interface Hooks {
-  store(store: Store): Store;
-  executor(executor: Executor): Executor;
 }
 
 /**
@@ -114,21 +106,6 @@ export async function startServer(settings: Settings, logger: Logger, hooks: Par
   }
 }
 
-interface Common {
-  readonly settings: Settings;
-  readonly home: Home;
-  readonly operator: Operator;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly store: Store;
-  readonly secrets: SecretKeeper;
-  readonly space: Space;
-  readonly logs: Logs;
-  /** Where people reach the server. */
-  readonly baseUrl: string;
-  readonly hooks: Partial<Hooks>;
-}
-
 interface App {
   readonly listener: RequestListener;
   close(): Promise<void>;
@@ -185,8 +162,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     source,
     executor,
     builder: docker.builder,
-    cluster: openClusters({ clusters: operator.clusters, logger: logger.child({ part: 'kubernetes' }) }),
-    ...nothingDeploys,
+    ...openDeploying(operator, github, logger),
     // Whoever leads tells GitHub; every server tells the pages that are open.
     reporter: { report: (runId) => signals.send('run', runId), flush: async () => {} },
     forge: createForge(github),
@@ -298,60 +274,6 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   };
 }
 
-/** The pages as long as no App is registered. */
-function setupListener(common: Common, open: (credentials: AppCredentials) => Promise<void>): RequestListener {
-  const { settings, home, logger, store, secrets, logs, clock, baseUrl } = common;
-  const token = randomBytes(12).toString('hex');
-  const setup = createSetup({
-    manifest: readFileSync(new URL('../app.yml', import.meta.url), 'utf8'),
-    publicUrl: baseUrl,
-    webhookPath: settings.WEBHOOK_PATH,
-    redirectPath: '/setup/callback',
-    host: settings.GHE_HOST,
-    protocol: settings.GHE_PROTOCOL,
-  });
-  logger.warn({ page: `${baseUrl}/setup`, token }, 'no GitHub App yet: open the page and enter this one-time token');
-  const pages = webApp({
-    store,
-    logs,
-    changes: createChanges(),
-    signer: createSigner(home.linkKey),
-    clock,
-    baseUrl,
-    operatorToken: settings.SLIPWAY_TOKEN,
-    sealKey: (repository) => secrets.sealKey(repository),
-    checks: {
-      database: () => store.ping(),
-      github: () => Promise.reject(new Error('No GitHub App is registered yet; the set-up page does that.')),
-    },
-    cancel: async () => {},
-    setup: {
-      token,
-      flow: {
-        begin: () => {
-          const { action, manifest } = setup.registration(null);
-          return { action, manifest, state: new URL(action).searchParams.get('state') ?? '' };
-        },
-        complete: async (code, state) => {
-          const { slug, installUrl, ...credentials } = await setup.exchange(code, state);
-          home.saveApp(credentials);
-          logger.info({ app: credentials.appId, slug }, 'the GitHub App is registered');
-          await open(credentials);
-          return { name: slug, url: installUrl };
-        },
-      },
-    },
-    version: version(),
-    onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),
-  });
-  return listenerOf(pages);
-}
-
-/** An Express app is a listener; its types say otherwise under exactOptionalPropertyTypes. */
-function listenerOf(app: ReturnType<typeof webApp>): RequestListener {
-  return app as unknown as RequestListener;
-}
-
 async function listen(server: ReturnType<typeof createServer>, settings: Settings): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -360,11 +282,6 @@ async function listen(server: ReturnType<typeof createServer>, settings: Setting
     });
     server.listen(settings.PORT, settings.HOST, resolve);
   });
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** Starts from the environment and `.env`, and ends on SIGTERM and SIGINT. */
