@@ -179,6 +179,8 @@ export interface BuildRequest {
   readonly network?: 'none';
   /** Values by the id under which `RUN --mount=type=secret,id=...` finds them; they are in `secrets` too. */
   readonly given: Readonly<Record<string, string>>;
+  /** `repository@sha256:...` that was built of the same commit before: it gets the tags. Built again only if it is gone. */
+  readonly built?: string;
 }
 
 export interface ImageBuilder {
@@ -201,14 +203,14 @@ export interface Cluster {
   /** The workload as it is. UserError if it, its namespace or the container doesn't exist, or rights are missing. */
   inspect(target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState>;
   /**
-   * Sets the container's image by strategic merge patch and answers with the workload's new generation and the
-   * container's image as stored (an admission webhook may have rewritten it).
+   * Sets images of the workload's containers, by name, in one patch, and answers with the workload's new generation and the
+   * images as stored (an admission webhook may have rewritten them). No other container is touched or added.
    */
-  setImage(
+  setImages(
     target: RolloutTarget,
-    image: string,
+    images: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): Promise<{ readonly generation: number; readonly image: string }>;
+  ): Promise<{ readonly generation: number; readonly images: Readonly<Record<string, string>> }>;
   /**
    * The workload's state now and after every change of it, its pods and their events. Never ends by itself: a
    * watch that ends, expires or breaks is opened again inside. Ends when the signal is aborted.
@@ -216,6 +218,11 @@ export interface Cluster {
   observe(target: RolloutTarget, signal: AbortSignal): AsyncIterable<WorkloadState>;
   /** The last lines of the failing container of the new version, or '' if there are none. */
   lastLines(target: RolloutTarget, lines: number, signal: AbortSignal): Promise<string>;
+  /**
+   * What the cluster warned of about the workload, its new version and that one's pods: newest first, each once, with how
+   * often it came; at most ten lines. Empty where that may not be read.
+   */
+  events(target: RolloutTarget, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 // ---- Reporter ---------------------------------------------------------------------------------

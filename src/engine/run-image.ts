@@ -1,7 +1,7 @@
 import { isStrange } from '#src/model/trust.ts';
 import type { ImageWork } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
-import type { Run } from '#src/model/run.ts';
+import type { Job, Run } from '#src/model/run.ts';
 import { cutOffNote } from './access.ts';
 import { inputsOf } from './inputs.ts';
 import { secretsFor } from './job-secrets.ts';
@@ -30,6 +30,7 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
     const { byId, hidden, notes } = await secretsFor(parts, run, job);
     track.hide(hidden);
     const cutOff = cutOffNote(parts, run);
+    const built = await builtBefore(parts, run, work, assignment.job);
     for (const note of [...notes, cutOff]) if (note !== null) track.say(note);
     if (assignment.inherited) track.say('Slipway: the server was restarted; the image is built again.');
     const { outcome, image } = await parts.builder.build(
@@ -47,6 +48,7 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
         timeoutMs: job.plan.timeoutMinutes * 60_000,
         trusted: !isStrange(run),
         given: byId,
+        ...(built === null ? {} : { built }),
         ...(cutOff === null ? {} : { network: 'none' }),
       },
       tree,
@@ -72,4 +74,14 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
     await track.close();
     void tree.then((t) => t[Symbol.asyncDispose]()).catch(() => {});
   }
+}
+
+/**
+ * The image that an earlier run of trusted people built of this commit, if it is the same and goes to the same place: a tag on
+ * a commit that was built gives it a name, and doesn't build another. Whoever re-runs the job wants it built.
+ */
+async function builtBefore(parts: Parts, run: Run, work: ImageWork, job: Job): Promise<string | null> {
+  if (work.tags.length === 0 || isStrange(run) || job.earlier.some((attempt) => attempt.by === 'person')) return null;
+  const known = await parts.store.images.find(run.repository.id, run.trigger.sha, job.plan.id);
+  return known !== null && known.image.startsWith(`${work.build.image}@`) ? known.image : null;
 }

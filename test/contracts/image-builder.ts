@@ -27,7 +27,7 @@ export function imageBuilderContract(name: string, make: (secret: string) => Pro
     }, 60_000);
     afterAll(() => under.close());
 
-    function start(kind: BuildKind, tags: readonly string[], signal: AbortSignal, timeoutMs = 60_000) {
+    function start(kind: BuildKind, tags: readonly string[], signal: AbortSignal, timeoutMs = 60_000, built?: string) {
       const record = recorder();
       const request: BuildRequest = {
         jobId: kind,
@@ -40,6 +40,7 @@ export function imageBuilderContract(name: string, make: (secret: string) => Pro
         timeoutMs,
         trusted: true,
         given: {},
+        ...(built === undefined ? {} : { built }),
       };
       return { record, result: under.builder.build(request, under.tree(kind), record, signal) };
     }
@@ -65,6 +66,14 @@ export function imageBuilderContract(name: string, make: (secret: string) => Pro
         'started 2',
         'finished 2: 0',
       ]);
+    });
+
+    it('gives an image that was built before another tag, and builds nothing', async () => {
+      const first = await start('good', ['v1'], never).result;
+      const { record, result } = start('good', ['v2'], never, 60_000, first.image ?? '');
+      expect(await result).toEqual(first);
+      expect(record.changes).toEqual(['started 0', 'finished 0: 0', 'started 1', 'finished 1: 0']);
+      expect(record.text()).not.toContain('the word is');
     });
 
     it('keeps secrets out of the log', async () => {

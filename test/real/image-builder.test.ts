@@ -101,6 +101,7 @@ describe('An image built by the engine', () => {
     inputs: readonly string[] = [],
     labels: Readonly<Record<string, string>> = {},
     trusted = true,
+    built?: string,
   ) {
     let log = '';
     const result = await builder.build(
@@ -115,6 +116,7 @@ describe('An image built by the engine', () => {
         timeoutMs: 60_000,
         trusted,
         given: {},
+        ...(built === undefined ? {} : { built }),
       },
       Promise.resolve(tree),
       { begin: () => 0, rewind: async () => {}, log: (bytes) => (log += bytes.toString()), step() {} },
@@ -122,6 +124,27 @@ describe('An image built by the engine', () => {
     );
     return { ...result, log };
   }
+
+  it('that was built before by another engine is fetched and named; one that is gone everywhere is built again', async () => {
+    const repository = `${one.host}/acme/once`;
+    const tree = await treeOf({ Dockerfile: `FROM slipway-dev/busybox\nENV N=${randomUUID()}\n` });
+    const first = await build(tree, { image: repository }, ['v1']);
+    const forget = async () => {
+      for (const name of (await docker.listImages()).flatMap(({ RepoTags }) => RepoTags ?? []))
+        if (name.startsWith(`${repository}:`)) await docker.getImage(name).remove();
+    };
+    await forget();
+    const again = await build(tree, { image: repository }, ['v2'], [], {}, true, first.image ?? '');
+    expect(again.image).toBe(first.image);
+    expect(again.log).not.toContain('FROM slipway-dev/busybox');
+
+    await forget();
+    const gone = `${repository}@sha256:${'0'.repeat(64)}`;
+    const anew = await build(tree, { image: repository }, ['v3'], [], {}, true, gone);
+    expect(anew.image).toMatch(/@sha256:/);
+    expect(anew.image).not.toBe(gone);
+    expect(anew.log).toContain("can't be had any more");
+  }, 60_000);
 
   it('has the labels, and is under each tag with the digest that was answered', async () => {
     const tree = await treeOf({ Dockerfile: `FROM slipway-dev/busybox\nENV N=${randomUUID()}\n` });

@@ -43,7 +43,7 @@ export class FakeImageBuilder implements ImageBuilder {
       listener.step({ kind: 'finished', index, at: Date.now(), exitCode });
 
     start(0);
-    say(behaviour.log ?? '#1 [1/1] FROM scratch');
+    say(request.built ? 'Built before.' : (behaviour.log ?? '#1 [1/1] FROM scratch'));
     listener.log(masker.flush());
     if (behaviour.endless) {
       const timeout = AbortSignal.timeout(request.timeoutMs);
@@ -64,6 +64,7 @@ export class FakeImageBuilder implements ImageBuilder {
       if (behaviour.unreachable) throw new PlatformError("The registry can't be reached.");
       if (behaviour.refused) return { outcome: { kind: 'failure', reason: behaviour.refused }, image: null };
     }
+    if (request.built !== undefined) return { outcome: success, image: request.built };
     return { outcome: success, image: request.tags.length > 0 ? `${request.build.image}@sha256:${digest}` : null };
   }
 }

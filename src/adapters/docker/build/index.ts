@@ -11,6 +11,7 @@ import { temporaryName } from './leftovers.ts';
 import { lockByName, type Lock } from './lock.ts';
 import { type BuildLog, openLog } from './log.ts';
 import { type PushResult, push } from './push.ts';
+import { fetchBuilt } from './reuse.ts';
 import type { CredentialsOf } from './registry-name.ts';
 import { openSession } from './session.ts';
 import { refuseStrange } from './strange.ts';
@@ -83,7 +84,17 @@ async function buildAndPush(
   log: BuildLog,
   signal: AbortSignal,
 ): Promise<Result> {
-  const built = await log.step(0, () => build(options, request, tree, temporary, log, signal));
+  const before = request.built ?? null;
+  let reused = false;
+  const built = await log.step(0, async () => {
+    if (before !== null) {
+      log.line(`This commit's image was built before: ${before}`);
+      const { docker, credentialsOf } = options;
+      reused = await fetchBuilt(docker, credentialsOf, before, (text) => log.line(text), signal);
+      if (reused) return { built: true };
+    }
+    return await build(options, request, tree, temporary, log, signal);
+  });
   if ('failure' in built) return without({ kind: 'failure', reason: log.mask(built.failure) });
 
   let image: string | null = null;
@@ -92,12 +103,19 @@ async function buildAndPush(
     if (repository === null) throw new UserError('`build` names no image to push to. Add `image`.');
     // Builds that push under the same name would otherwise push each other's image.
     const pushed = await oneAtATime(`${repository}:${tag}`, () =>
-      log.step(index + 1, () => pushTag(options, temporary, repository, tag, log, signal)),
+      log.step(index + 1, () =>
+        pushTag(options, reused && before !== null ? before : temporary, repository, tag, log, signal),
+      ),
     );
     if ('failure' in pushed) return without({ kind: 'failure', reason: log.mask(pushed.failure) });
     if (image !== null && image !== pushed.image)
       throw new PlatformError(`The registry has ${pushed.image} under ${tag}, but ${image} under the tag before.`);
     image = pushed.image;
+  }
+  if (reused && before !== null && image !== before) {
+    // An engine that didn't build it may pack the same layers differently.
+    log.line(`The registry has the same layers as ${image} under these tags. What is deployed is still ${before}.`);
+    return { outcome: success, image: before };
   }
   return { outcome: success, image };
 }
