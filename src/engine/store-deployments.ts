@@ -75,6 +75,7 @@ export interface PreviewProgress {
   readonly removedAt?: number;
 }
 
+/** Names of environments are compared without regard to case. */
 export interface DeploymentStore {
   save(deployment: DeploymentRecord): Promise<void>;
   get(id: string): Promise<DeploymentRecord | null>;
@@ -90,9 +91,12 @@ export interface DeploymentStore {
    * so), and their runs are told again. Returns those.
    */
   supersede(by: DeploymentRecord, rolledBack: boolean): Promise<readonly DeploymentRecord[]>;
-  /** success -> inactive, and its run is told again: a preview was removed. */
+  /** Its preview was removed: success -> inactive with this description (a failed one stays that), and its run is told again. */
   retire(id: string, description: string, at: number): Promise<void>;
-  /** Previews (of all repositories) that are there: success and not removed. */
+  /**
+   * Previews (of all repositories) that are there, as their newest deployment with `details.preview` has them: not
+   * removed, whether it succeeded or not. Newest first.
+   */
   previews(): Promise<readonly DeploymentRecord[]>;
   /** Every repository to which something was deployed, as `owner/name` with its id, by name. */
   repositories(): Promise<readonly { readonly repositoryId: number; readonly repository: string }[]>;
@@ -110,7 +114,7 @@ export interface Approval {
 }
 
 export interface ApprovalStore {
-  /** False (and nothing changes) if this person decided on this gate before. */
+  /** False (and nothing changes) if this person decided on this gate before. Logins are compared without regard to case. */
   add(approval: Approval): Promise<boolean>;
   /** Oldest first. */
   of(jobId: string, attempt: number): Promise<readonly Approval[]>;
@@ -129,6 +133,7 @@ export interface Lock {
   readonly at: number;
 }
 
+/** Names of environments and owners are compared without regard to case. */
 export interface LockStore {
   /** Takes the lock if nobody has it; answers whose it is now. Atomic. */
   take(lock: Lock): Promise<Lock>;

@@ -99,7 +99,9 @@ export interface RunStore {
   /**
    * Removes completed runs that ended before `before`, or of which the repository has `keep` newer ones; at
    * most `limit`, oldest first; never one that is the newest of its repository, one that isn't wholly told, or the run of
-   * an environment's last healthy deployment. Returns the jobs that went, so that their logs and artifacts can go too.
+   * one of an environment's last 10 healthy deployments or of a preview that is there. What failed to be deployed is
+   * forgotten with its run; healthy deployments never are. Heads of pull requests that were told before `before` go too,
+   * but for the newest of each. Returns the jobs that went, so that their logs and artifacts can go too.
    */
   prune(rule: {
     readonly before: number | null;
@@ -151,7 +153,10 @@ export interface RunStore {
   claim(worker: string, kinds: readonly PlannedJob['work']['kind'][], at: number): Promise<Job | null>;
   /** When the next queued job becomes due that isn't yet (milliseconds), or null. */
   nextDue(at: number): Promise<number | null>;
-  /** Stores steps and progress, if the job is running in this attempt and owned by this worker. False if it isn't. */
+  /**
+   * Stores steps, progress, gate and report, if the job is running in this attempt and owned by this worker. False if it
+   * isn't. The run is told again by another gate alone.
+   */
   progress(
     owned: Owned,
     change: {

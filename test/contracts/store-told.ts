@@ -109,7 +109,7 @@ export function toldContract(current: () => Store): void {
         patchedAt: null,
         details: {},
       });
-    await deployment('d1', ids[1] ?? '', 1, 'inactive');
+    await deployment('d1', ids[1] ?? '', 1, 'error');
     await deployment('d2', ids[2] ?? '', 2, 'success');
     await deployment('d3', ids[3] ?? '', 3, 'failure');
     expect(await runs.prune({ before: null, keep: null, limit: 9 })).toEqual([]);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Store } from '#src/engine/store.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { recordsContract } from './store-records.ts';
+import { environmentsContract } from './store-environments.ts';
 import { groupsContract } from './store-groups.ts';
 import { jobsContract } from './store-jobs.ts';
 import { queueContract } from './store-queue.ts';
@@ -33,6 +34,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
     jobsContract(current);
     queueContract(current);
     groupsContract(current);
+    environmentsContract(current, () => test.reopen());
     toldContract(current);
     recordsContract(current);
     secretsContract(current, () => test.reopen());

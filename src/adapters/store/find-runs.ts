@@ -1,6 +1,11 @@
+import { sql } from 'kysely';
 import type { RunStore } from '#src/engine/store.ts';
-import { toRun } from './rows.ts';
+import type { Run } from '#src/model/run.ts';
+import { reading } from './change.ts';
+import type { Dialect } from './migrate.ts';
+import { toJob, toRun } from './rows.ts';
 import type { Database } from './schema.ts';
+import { parts, stepsOf } from './steps.ts';
 
 /** A commit has a run for each branch, tag and deployment: more of them matter to nobody. */
 const runsOfCommit = 100;
@@ -13,10 +18,11 @@ type Finds =
   | 'list'
   | 'ofCommit'
   | 'ofBranch'
-  | 'ofPullRequest';
+  | 'ofPullRequest'
+  | 'deploying';
 
 /** Where runs are looked for. */
-export function findRuns(db: Database): Pick<RunStore, Finds> {
+export function findRuns(db: Database, dialect: Dialect): Pick<RunStore, Finds> {
   return {
     async get(id) {
       const row = await db.selectFrom('runs').selectAll().where('id', '=', id).executeTakeFirst();
@@ -96,6 +102,33 @@ export function findRuns(db: Database): Pick<RunStore, Finds> {
         .limit(1)
         .executeTakeFirst();
       return row ? toRun(row) : null;
+    },
+
+    async deploying(repositoryId) {
+      return reading(db, dialect, async (tx) => {
+        const jobs = await tx
+          .selectFrom('jobs')
+          .selectAll()
+          .where('repository_id', '=', repositoryId)
+          // Spelled out: SQLite doesn't see that an index of some rows fits a parameter.
+          .where(sql<boolean>`state <> 'completed' and kind in ('deploy', 'preview')`)
+          .orderBy('id')
+          .execute();
+        const steps = await stepsOf(
+          tx,
+          jobs.map((job) => job.id),
+        );
+        const runs = new Map<string, Run>();
+        for (const ids of parts([...new Set(jobs.map((job) => job.run_id))])) {
+          for (const row of await tx.selectFrom('runs').selectAll().where('id', 'in', ids).execute()) {
+            runs.set(row.id, toRun(row));
+          }
+        }
+        return jobs.flatMap((row) => {
+          const run = runs.get(row.run_id);
+          return run ? [{ run, job: toJob(row, steps.get(row.id) ?? []) }] : [];
+        });
+      });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Owned, RunStore } from '#src/engine/store.ts';
+import type { JobGate } from '#src/model/deploy-rules.ts';
 import { changing, lockRun, raise, reading } from './change.ts';
 import type { Dialect } from './migrate.ts';
 import { queueStore } from './queue.ts';
@@ -39,7 +40,7 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
       await changing(db, (tx) =>
         tx
           .updateTable('jobs')
-          .set({ state: 'queued', queued_at: at, note: null, not_before: null })
+          .set({ state: 'queued', queued_at: at, note: null, gate: null, not_before: null })
           .where('id', '=', jobId)
           .where('state', '=', 'waiting')
           .returning('run_id')
@@ -47,14 +48,15 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
       );
     },
 
-    async noteJob(jobId, note) {
+    async noteJob(jobId, note, gate = null) {
+      const gateText = gateOf(gate);
       await changing(db, (tx) =>
         tx
           .updateTable('jobs')
-          .set({ note })
+          .set({ note, gate: gateText })
           .where('id', '=', jobId)
           .where('state', '=', 'waiting')
-          .where('note', 'is distinct from', note)
+          .where((eb) => eb.or([eb('note', 'is distinct from', note), eb('gate', 'is distinct from', gateText)]))
           .returning('run_id')
           .executeTakeFirst(),
       );
@@ -74,13 +76,22 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
       );
     },
 
-    async progress(owned, { steps, progress }) {
+    async progress(owned, { steps, progress, gate, report }) {
       return db.transaction().execute(async (tx) => {
-        // Written also if nothing changes: so nobody ends the job before its steps are stored.
-        const change = progress === undefined ? { state: 'running' } : { progress };
-        const running = await ofOwner(tx, owned).set(change).returning('id').executeTakeFirst();
-        if (running && steps) await putSteps(tx, owned.jobId, steps);
-        return running !== undefined;
+        const change = {
+          // Written also if nothing changes: so nobody ends the job before its steps are stored.
+          state: 'running',
+          ...(progress === undefined ? {} : { progress }),
+          ...(gate === undefined ? {} : { gate: gateOf(gate) }),
+          ...(report === undefined ? {} : { report }),
+        };
+        const before = gate === undefined ? null : await gateIn(tx, owned.jobId);
+        const running = await ofOwner(tx, owned).set(change).returning('run_id').executeTakeFirst();
+        if (!running) return false;
+        if (steps) await putSteps(tx, owned.jobId, steps);
+        // Whoever may open the gate must hear of it.
+        if (gate !== undefined && gateOf(gate) !== before) await raise(tx, running.run_id);
+        return true;
       });
     },
 
@@ -93,6 +104,7 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
             outcome_kind: outcome.kind,
             outcome: JSON.stringify(outcome),
             note: null,
+            gate: null,
             not_before: null,
             finished_at: at,
           })
@@ -103,7 +115,7 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
       );
     },
 
-    async complete(owned, { outcome, annotations, tests, artifacts, at }) {
+    async complete(owned, { outcome, annotations, tests, artifacts, report, at }) {
       return changing(db, (tx) =>
         ofOwner(tx, owned)
           .set({
@@ -112,10 +124,12 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
             outcome_kind: outcome.kind,
             outcome: JSON.stringify(outcome),
             note: null,
+            gate: null,
             finished_at: at,
             ...(annotations === undefined ? {} : { annotations: JSON.stringify(annotations) }),
             ...(tests === undefined ? {} : { tests: JSON.stringify(tests) }),
             ...(artifacts === undefined ? {} : { artifacts }),
+            ...(report === undefined ? {} : { report }),
           })
           .returning('run_id')
           .executeTakeFirst(),
@@ -224,6 +238,14 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
       return new Set(names.filter((name) => found.has(name)));
     },
   };
+}
+
+function gateOf(gate: JobGate | null): string | null {
+  return gate === null ? null : JSON.stringify(gate);
+}
+
+async function gateIn(tx: Database, jobId: string): Promise<string | null> {
+  return (await tx.selectFrom('jobs').select('gate').where('id', '=', jobId).executeTakeFirst())?.gate ?? null;
 }
 
 /** A late word, from an attempt that was given up or a server that was taken for dead, finds nothing to change. */

@@ -4,6 +4,7 @@ import { PlatformError } from '#src/model/outcome.ts';
 import * as first from './migrations/0001-first.ts';
 import * as nothingLost from './migrations/0002-nothing-lost.ts';
 import * as strangers from './migrations/0003-strangers.ts';
+import * as environments from './migrations/0004-environments.ts';
 import type { Database } from './schema.ts';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -18,6 +19,7 @@ export const migrations: readonly Migration[] = [
   { name: '0001-first', up: first.up },
   { name: '0002-nothing-lost', up: nothingLost.up },
   { name: '0003-strangers', up: strangers.up },
+  { name: '0004-environments', up: environments.up },
 ];
 
 /** Of PostgreSQL's lock that lets one server at a time migrate; any number that is always the same. */

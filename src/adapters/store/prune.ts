@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { RunStore } from '#src/engine/store.ts';
+import { pruneHeads } from './heads.ts';
 import type { Dialect } from './migrate.ts';
 import type { Database } from './schema.ts';
 import { parts } from './steps.ts';
@@ -24,19 +25,31 @@ export function pruneRuns(db: Database, dialect: Dialect): RunStore['prune'] {
           .execute();
         for (const row of rows) jobs.get(row.run_id)?.push({ id: row.id, attempts: row.attempt });
         await tx.deleteFrom('line_entries').where('run_id', 'in', part).execute();
+        await tx.deleteFrom('deployments').where('run_id', 'in', part).where(forgettable).execute();
         await tx.deleteFrom('runs').where('id', 'in', part).execute();
       }
+      if (before !== null) await pruneHeads(tx, before);
       return oldest.map((runId) => ({ runId, jobs: jobs.get(runId) ?? [] }));
     });
 }
 
-/** Neither the newest of its repository, nor untold, nor what an environment goes back to. */
+/** Runs of healthy deployments that are kept of each environment, because somebody may go back to them. */
+const healthyKept = 10;
+
+/** Neither the newest of its repository, nor untold, nor what an environment or a preview is at or may go back to. */
 const removable = sql`runs.state = 'completed' and runs.told_version >= runs.version
   and exists (select 1 from runs as n where n.repository_id = runs.repository_id and n.id > runs.id)
   and not exists (
-    select 1 from deployments as d where d.run_id = runs.id and d.state in ('success', 'inactive') and not exists (
-      select 1 from deployments as l where l.repository_id = d.repository_id and l.environment = d.environment
-        and l.state in ('success', 'inactive') and (l.created_at, l.id) > (d.created_at, d.id)))`;
+    select 1 from deployments as d where d.run_id = runs.id
+      and (d.state = 'success' or (d.state = 'inactive' and d.environment not like 'preview/%')) and not exists (
+        select 1 from deployments as l where l.repository_id = d.repository_id
+          and lower(l.environment) = lower(d.environment) and l.state in ('success', 'inactive')
+          and (l.created_at, l.id) > (d.created_at, d.id)
+        limit 1 offset ${sql.lit(healthyKept - 1)}))`;
+
+/** What nobody can go back to; but a preview that may still be there isn't forgotten before it is removed. */
+const forgettable = sql<boolean>`(state not in ('success', 'inactive') or environment like 'preview/%')
+  and (state = 'inactive' or details not like '%"preview":{%' or details like '%"removedAt":%')`;
 
 /** A run that is just being started over is left alone. */
 const locked = (dialect: Dialect) => (dialect === 'postgres' ? sql`for update of runs skip locked` : sql``);

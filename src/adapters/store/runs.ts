@@ -13,7 +13,7 @@ import { jobsOf, parts } from './steps.ts';
 /** Runs with what is done to a run as a whole; its jobs are in jobs.ts. */
 export function runStore(db: Database, newId: () => string, dialect: Dialect): RunStore {
   return {
-    ...findRuns(db),
+    ...findRuns(db, dialect),
     ...jobStore(db, dialect),
     prune: pruneRuns(db, dialect),
 
@@ -89,6 +89,8 @@ export function runStore(db: Database, newId: () => string, dialect: Dialect): R
         .where('note', 'is distinct from', note)
         .execute();
     },
+
+    touch: (id) => raise(db, id),
 
     async untold(limit) {
       const rows = await db

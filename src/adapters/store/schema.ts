@@ -11,6 +11,9 @@ export interface Tables {
   steps: StepsTable;
   images: ImagesTable;
   deployments: DeploymentsTable;
+  approvals: ApprovalsTable;
+  locks: LocksTable;
+  heads: HeadsTable;
   audit: AuditTable;
   secrets: SecretsTable;
   told: { key: string; value: string };
@@ -79,6 +82,8 @@ export interface JobsTable {
   tests: string | null;
   progress: string | null;
   artifacts: string | null;
+  gate: string | null;
+  report: string;
   worker: string | null;
   /** The run's. */
   repository_id: number;
@@ -129,6 +134,38 @@ export interface DeploymentsTable {
   created_at: number;
   updated_at: number;
   patched_at: number | null;
+  details: string;
+}
+
+export interface ApprovalsTable {
+  job_id: string;
+  attempt: number;
+  gate: string;
+  /** `login` in lower case. */
+  who: string;
+  login: string;
+  decision: string;
+  at: number;
+}
+
+export interface LocksTable {
+  repository_id: number;
+  /** The environment in lower case; '' is the whole repository. */
+  name: string;
+  environment: string;
+  owner: string;
+  reason: string;
+  pull_request: number | null;
+  at: number;
+}
+
+export interface HeadsTable {
+  id: string;
+  repository_id: number;
+  number: number;
+  sha: string;
+  at: number | null;
+  received_at: number;
 }
 
 /** Who stands in the line of a concurrency group. */

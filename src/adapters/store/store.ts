@@ -3,13 +3,16 @@ import type { Logger } from 'pino';
 import type { Clock } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import { PlatformError } from '#src/model/outcome.ts';
+import { approvalStore } from './approvals.ts';
 import { auditStore } from './audit.ts';
 import { secretStore } from './secrets.ts';
 import { deliveryStore } from './deliveries.ts';
 import { deploymentStore } from './deployments.ts';
 import { groupStore } from './groups.ts';
+import { headStore } from './heads.ts';
 import { idMaker } from './ids.ts';
 import { imageStore } from './images.ts';
+import { lockStore } from './locks.ts';
 import { type Dialect, migrate } from './migrate.ts';
 import { Postgres } from './postgres.ts';
 import { runStore } from './runs.ts';
@@ -101,7 +104,10 @@ function storeOn(
     deliveries: deliveryStore(db, sqlite),
     runs: runStore(db, newId, dialect),
     images: imageStore(db),
-    deployments: deploymentStore(db),
+    deployments: deploymentStore(db, dialect),
+    approvals: approvalStore(db),
+    locks: lockStore(db),
+    heads: headStore(db, newId),
     audit: auditStore(db, newId),
     secrets: secretStore(db, newId, dialect),
     told: toldStore(db),
