@@ -257,7 +257,11 @@ export function environmentsContract(current: () => Store, reopen: () => Promise
 
     const pruned = (await runs.prune({ before: 2500, keep: null, limit: 99 })).map((one) => one.runId);
     expect(pruned.sort()).toEqual([...ids.slice(0, 2), ...gone.slice(0, 3)].sort());
-    expect((await runs.list({ limit: 99 })).map((run) => run.id)).toEqual([newest, gone[3], ...ids.slice(2).toReversed()]);
+    expect((await runs.list({ limit: 99 })).map((run) => run.id)).toEqual([
+      newest,
+      gone[3],
+      ...ids.slice(2).toReversed(),
+    ]);
     expect((await deployments.list(shop.id, 'staging', 99)).map((one) => one.id)).toEqual(
       Array.from({ length: 12 }, (_, i) => `d${11 - i}`),
     );

@@ -208,6 +208,23 @@ describe('the database file', () => {
       ['select id from runs where told_version < version order by id', 'runs_untold'],
       [`select id from runs where state <> 'completed' order by id`, 'runs_unfinished'],
       [`select * from runs where full_name = 'a' and branch = 'b' order by id desc limit 1`, 'runs_by_branch'],
+      [
+        `select * from jobs where repository_id = 1 and state <> 'completed' and kind in ('deploy', 'preview') order by id`,
+        'jobs_deploying',
+      ],
+      [
+        `select * from deployments where repository_id = 1 and lower(environment) = 'x' order by created_at desc, id desc limit 20`,
+        'deployments_by_environment',
+      ],
+      [
+        `select * from deployments where environment like 'preview/%' and state <> 'inactive' order by created_at desc, id desc`,
+        'deployments_of_previews',
+      ],
+      [
+        `select * from heads where repository_id = 1 and number = 2
+          order by coalesce(at, received_at) desc, received_at desc, id desc limit 50`,
+        'heads_in_order',
+      ],
     ];
     for (const [query, index] of indexed) {
       expect(plan(query)).toMatch(new RegExp(`USING (COVERING )?INDEX ${index}`));

@@ -34,6 +34,9 @@ it('goes on with the runs and jobs of a database that the first version made', a
     job.run('j1', 'r2', 0, 'script', JSON.stringify(plan), 'queued', null);
     job.run('j2', 'r2', 1, 'deploy', JSON.stringify(plan), 'queued', null);
     job.run('j3', 'r2', 2, 'script', JSON.stringify(plan), 'running', 'main');
+    file.exec(`insert into deployments (id, repository_id, repository, environment, sha, run_id, job_id, actor, state,
+      description, changes, created_at, updated_at) values
+      ('d1', ${shop.id}, 'acme/shop', 'Staging', 's', 'r1', 'j0', 'ada', 'success', 'Healthy.', '[]', 1, 2)`);
     file.close();
 
     const store = await openStore({ path, clock });
@@ -44,7 +47,24 @@ it('goes on with the runs and jobs of a database that the first version made', a
       plan: { priority: 2 },
     });
     const claimed = await store.runs.claim('new', ['script', 'deploy'], 5000);
-    expect(claimed).toMatchObject({ id: 'j1', plan: planned('a'), earlier: [], cancel: null });
+    expect(claimed).toMatchObject({ id: 'j1', plan: planned('a'), earlier: [], cancel: null, gate: null, report: '' });
+    expect(await store.deployments.lastHealthy(shop.id, 'staging', null)).toEqual({
+      id: 'd1',
+      repositoryId: shop.id,
+      repository: 'acme/shop',
+      environment: 'Staging',
+      sha: 's',
+      runId: 'r1',
+      jobId: 'j0',
+      actor: 'ada',
+      state: 'success',
+      description: 'Healthy.',
+      changes: [],
+      createdAt: 1,
+      updatedAt: 2,
+      patchedAt: null,
+      details: {},
+    });
     expect(await store.runs.get('r1')).toMatchObject({ state: 'completed', version: 1, repository: shop });
     await store.close();
   } finally {
