@@ -25,12 +25,17 @@ const operations: Readonly<Record<string, Need | null>> = {
   'repos.createDeploymentStatus': ['deployments', 'write'],
   'repos.listDeployments': ['deployments', 'read'],
   'repos.getCollaboratorPermissionLevel': ['metadata', 'read'],
+  'repos.getCommit': ['contents', 'read'],
+  'repos.compareCommitsWithBasehead': ['contents', 'read'],
+  'repos.listPullRequestsAssociatedWithCommit': ['pull_requests', 'read'],
+  'repos.getCombinedStatusForRef': ['statuses', 'read'],
+  'teams.getMembershipForUserInOrg': ['members', 'read'],
   'pulls.get': ['pull_requests', 'read'],
   'pulls.list': ['pull_requests', 'read'],
-  // On a pull request, whose permission counts for its comments too.
-  'reactions.createForIssueComment': ['pull_requests', 'write'],
-  'issues.createComment': ['pull_requests', 'write'],
-  'issues.listComments': ['pull_requests', 'read'],
+  // On an issue; on a pull request see `others`.
+  'reactions.createForIssueComment': ['issues', 'write'],
+  'issues.createComment': ['issues', 'write'],
+  'issues.listComments': ['issues', 'read'],
   // The App about itself, and before there is one.
   'apps.createFromManifest': null,
   'apps.getAuthenticated': null,
@@ -44,10 +49,14 @@ const events: Readonly<Record<string, Need>> = {
   check_run: ['checks', 'write'],
   check_suite: ['checks', 'write'],
   issue_comment: ['issues', 'read'],
+  release: ['contents', 'read'],
 };
 
-/** git over HTTPS. */
-const others: readonly Need[] = [['contents', 'read']];
+/** git over HTTPS; comments and reactions on pull requests. */
+const others: readonly Need[] = [
+  ['contents', 'read'],
+  ['pull_requests', 'write'],
+];
 
 function sources(): string {
   const folder = 'src/adapters/github';

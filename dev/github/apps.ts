@@ -19,11 +19,22 @@ const PERMISSIONS: Permissions = {
   contents: 'read',
   deployments: 'write',
   issues: 'write',
+  members: 'read',
   metadata: 'read',
   pull_requests: 'write',
   statuses: 'write',
 };
-const EVENTS = ['check_run', 'check_suite', 'create', 'delete', 'issue_comment', 'merge_group', 'pull_request', 'push'];
+const EVENTS = [
+  'check_run',
+  'check_suite',
+  'create',
+  'delete',
+  'issue_comment',
+  'merge_group',
+  'pull_request',
+  'push',
+  'release',
+];
 
 export function registerApp(world: World, options: AppOptions): App {
   const privateKey =

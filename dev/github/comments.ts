@@ -37,7 +37,7 @@ export function commentView(world: World, repo: Repo, comment: Comment): Body {
     id: comment.id,
     node_id: nodeId('IC', comment.id),
     url: `${api}/comments/${comment.id}`,
-    html_url: `${world.url}/${repo.fullName}/pull/${comment.number}#issuecomment-${comment.id}`,
+    html_url: `${world.url}/${repo.fullName}/${repo.pulls.has(comment.number) ? 'pull' : 'issues'}/${comment.number}#issuecomment-${comment.id}`,
     issue_url: `${api}/${comment.number}`,
     body: comment.body,
     user: simpleUser(world, comment.user),
@@ -59,16 +59,15 @@ export function reactionView(world: World, reaction: Reaction): Body {
   };
 }
 
-/** The pull request as the issue that it also is. It tells no head commit. */
+/** An issue, or the pull request as the issue that it also is. It tells no head commit. */
 function issueView(world: World, repo: Repo, number: number): Body {
   const pull = repo.pulls.get(number);
-  if (!pull) throw new Error(`There is no pull request ${repo.fullName}#${number}.`);
+  if (!pull) return plainIssue(world, repo, number);
   const view = simplePull(world, repo, pull);
   const { id, title, body, state, user, html_url, diff_url, patch_url, created_at, updated_at, closed_at } = view;
-  const api = `${world.url}/api/v3/repos/${repo.fullName}/issues/${number}`;
   return {
+    ...aroundIssue(world, repo, number),
     id,
-    number,
     title,
     body,
     state,
@@ -78,17 +77,43 @@ function issueView(world: World, repo: Repo, number: number): Body {
     updated_at,
     closed_at,
     node_id: nodeId('PR', pull.id),
-    url: api,
+    draft: pull.draft,
+    author_association: associationOf(repo, pull.user),
+    pull_request: { url: `${world.url}/api/v3/repos/${repo.fullName}/pulls/${number}`, html_url, diff_url, patch_url },
+  };
+}
+
+export function plainIssue(world: World, repo: Repo, number: number): Body {
+  const issue = repo.issues.get(number);
+  if (!issue) throw new Error(`There is no issue or pull request ${repo.fullName}#${number}.`);
+  return {
+    ...aroundIssue(world, repo, number),
+    id: issue.id,
+    title: issue.title,
+    body: issue.body || null,
+    state: 'open',
+    user: simpleUser(world, issue.user),
+    html_url: `${world.url}/${repo.fullName}/issues/${number}`,
+    created_at: isoTime(issue.createdAt),
+    updated_at: isoTime(issue.createdAt),
+    closed_at: null,
+    node_id: nodeId('I', issue.id),
+    author_association: associationOf(repo, issue.user),
+  };
+}
+
+/** What issues and pull requests have in common. */
+function aroundIssue(world: World, repo: Repo, number: number): Body {
+  return {
+    number,
+    url: `${world.url}/api/v3/repos/${repo.fullName}/issues/${number}`,
     repository_url: `${world.url}/api/v3/repos/${repo.fullName}`,
     labels: [],
     assignees: [],
     assignee: null,
     milestone: null,
     locked: false,
-    draft: pull.draft,
-    author_association: associationOf(repo, pull.user),
     comments: [...repo.comments.values()].filter((comment) => comment.number === number).length,
-    pull_request: { url: `${world.url}/api/v3/repos/${repo.fullName}/pulls/${number}`, html_url, diff_url, patch_url },
   };
 }
 

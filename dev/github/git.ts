@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { machineEmail } from './world.ts';
 
 /** Environment of every git here: nothing of the machine's or the user's configuration. */
 export function gitEnvironment(home: string): Record<string, string> {
@@ -11,9 +12,9 @@ export function gitEnvironment(home: string): Record<string, string> {
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
     GIT_AUTHOR_NAME: 'GitHub',
-    GIT_AUTHOR_EMAIL: 'noreply@github.invalid',
+    GIT_AUTHOR_EMAIL: machineEmail,
     GIT_COMMITTER_NAME: 'GitHub',
-    GIT_COMMITTER_EMAIL: 'noreply@github.invalid',
+    GIT_COMMITTER_EMAIL: machineEmail,
   };
 }
 

@@ -12,6 +12,7 @@ export const OPERATIONS = [
   'GET /app/hook/deliveries/{delivery_id}',
   'POST /app/hook/deliveries/{delivery_id}/attempts',
   'GET /installation/repositories',
+  'GET /orgs/{org}/teams/{team_slug}/memberships/{username}',
   'GET /repos/{owner}/{repo}',
   'GET /repos/{owner}/{repo}/installation',
   'GET /repos/{owner}/{repo}/collaborators/{username}/permission',
@@ -77,6 +78,11 @@ export const WEBHOOKS = [
   'deployment-created',
   'deployment-status-created',
   'merge-group-checks-requested',
+  'issues-opened',
+  'release-created',
+  'release-published',
+  'release-released',
+  'release-prereleased',
 ] as const;
 
 export type WebhookName = (typeof WEBHOOKS)[number];

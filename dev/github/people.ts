@@ -3,9 +3,18 @@ import { join } from 'node:path';
 import { announceRun, checkSuiteView } from './checks.ts';
 import { addComment } from './comments.ts';
 import { git, initBare, refs, revision } from './git.ts';
+import {
+  type NewRelease,
+  openIssue,
+  type OthersCheck,
+  type OthersStatus,
+  publishRelease,
+  setCheck,
+  setStatus,
+} from './others.ts';
 import { announcePull, type Hub, takeHead, testMerge } from './pulls.ts';
 import { closePull, received } from './receive.ts';
-import type { CheckRun, CheckSuite, Comment, Pull, Repo, Role, User } from './world.ts';
+import type { CheckRun, CheckSuite, Comment, CommitStatus, Issue, Pull, Release, Repo, Role, User } from './world.ts';
 
 export interface NewRepository {
   readonly owner: string;
@@ -52,6 +61,34 @@ export class People {
   setRole(fullName: string, login: string, role: Role): User {
     this.#repo(fullName).roles.set(login.toLowerCase(), role);
     return this.#hub.world.user(login);
+  }
+
+  /** Who is in a team (`organisation/slug`) from now on. */
+  setTeam(team: string, logins: readonly string[]): void {
+    this.#hub.world.teams.set(team.toLowerCase(), new Set(logins.map((login) => login.toLowerCase())));
+    for (const login of logins) this.#hub.world.user(login);
+  }
+
+  /** Opens an issue; comments on it are made as on a pull request. */
+  openIssue(fullName: string, title: string, by?: string): Issue {
+    const repo = this.#repo(fullName);
+    return openIssue(this.#hub, repo, title, this.#person(repo, by));
+  }
+
+  /** Publishes a release; its tag is made if it isn't there. */
+  async publishRelease(fullName: string, asked: NewRelease): Promise<Release> {
+    const repo = this.#repo(fullName);
+    return publishRelease(this.#hub, repo, asked, this.#person(repo, asked.by));
+  }
+
+  /** Another App's check run on a commit is this from now on. */
+  setCheck(fullName: string, asked: OthersCheck): CheckRun {
+    return setCheck(this.#hub, this.#repo(fullName), asked);
+  }
+
+  /** Somebody sets a commit status. */
+  setStatus(fullName: string, asked: OthersStatus): CommitStatus {
+    return setStatus(this.#hub, this.#repo(fullName), asked);
   }
 
   async openPullRequest(fullName: string, asked: NewPull): Promise<Pull> {
@@ -190,6 +227,8 @@ export class People {
       parent,
       roles: new Map(),
       pulls: new Map(),
+      issues: new Map(),
+      releases: new Map(),
       comments: new Map(),
       suites: new Map(),
       runs: new Map(),

@@ -2,6 +2,9 @@ import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 
+/** In the commits that GitHub makes. */
+export const machineEmail = 'noreply@github.invalid';
+
 export type Role = 'admin' | 'maintain' | 'write' | 'triage' | 'read' | 'none';
 export type Permissions = Readonly<Record<string, 'read' | 'write'>>;
 // oxlint-disable-next-line typescript/no-explicit-any -- bodies are checked against GitHub's description before they get here
@@ -59,6 +62,8 @@ export interface Repo {
   readonly parent: Repo | null;
   readonly roles: Map<string, Role>;
   readonly pulls: Map<number, Pull>;
+  readonly issues: Map<number, Issue>;
+  readonly releases: Map<number, Release>;
   readonly comments: Map<number, Comment>;
   readonly suites: Map<number, CheckSuite>;
   readonly runs: Map<number, CheckRun>;
@@ -84,6 +89,26 @@ export interface Pull {
   merged: { readonly at: number; readonly by: User; readonly sha: string } | null;
   /** The test merge of these two commits, once it is computed. */
   testMerge: { readonly of: string; readonly sha: string | null } | null;
+}
+
+/** One that is no pull request. */
+export interface Issue {
+  readonly id: number;
+  readonly number: number;
+  readonly user: User;
+  readonly title: string;
+  readonly body: string;
+  readonly createdAt: number;
+}
+
+export interface Release {
+  readonly id: number;
+  readonly tag: string;
+  readonly name: string;
+  readonly body: string;
+  readonly prerelease: boolean;
+  readonly author: User;
+  readonly createdAt: number;
 }
 
 export interface Comment {
@@ -192,6 +217,8 @@ export class World {
   readonly apps = new Map<number, App>();
   readonly installations = new Map<number, Installation>();
   readonly tokens = new Map<string, Token>();
+  /** Logins in small letters, by `organisation/team`. */
+  readonly teams = new Map<string, Set<string>>();
   /** Apps whose manifest was sent, by the code that their server exchanges once. */
   readonly manifests = new Map<string, App>();
   readonly violations: Violation[] = [];
@@ -224,6 +251,13 @@ export class World {
     const user = { id: this.id(), login, type, token: `ghp_${randomBytes(18).toString('hex')}` };
     this.users.set(login.toLowerCase(), user);
     return user;
+  }
+
+  /** Whose commits those with this address are: `ada@...` are ada's, and what GitHub itself commits is web-flow's. */
+  userOf(email: string): User | null {
+    if (email === machineEmail) return this.user('web-flow');
+    const login = email.split('@', 1)[0]?.replace(/^\d+\+/, '') ?? '';
+    return this.users.get(login.toLowerCase()) ?? null;
   }
 
   repo(fullName: string): Repo {

@@ -1,7 +1,8 @@
-import { type Answer, ok, type RepoCall, type Routes } from '../call.ts';
-import { changes, type CommitData, git, log, refs, revision } from '../git.ts';
+import { type Answer, ok, paged, type RepoCall, type Routes } from '../call.ts';
+import { changes, type CommitData, git, log, refs, revision, show } from '../git.ts';
 import { notFound, Refusal } from '../refusal.ts';
-import type { Body } from '../world.ts';
+import { simpleUser } from '../views.ts';
+import type { Body, World } from '../world.ts';
 
 const MOST_COMMITS = 250;
 const MOST_FILES = 300;
@@ -95,7 +96,7 @@ async function gitCommit(call: RepoCall): Promise<Answer> {
   });
 }
 
-/** `BASE...HEAD`: at most 250 commits and 300 files. */
+/** `BASE...HEAD`: the first 250 commits or, where a page is asked for, that of all of them; oldest first. 300 files. */
 async function compare(call: RepoCall): Promise<Answer> {
   const { path } = call.repo;
   const [baseName = '', headName = ''] = String(call.params['basehead']).split('...');
@@ -106,11 +107,11 @@ async function compare(call: RepoCall): Promise<Answer> {
   if (!meeting) throw new Refusal(404, `No common ancestor between ${baseName} and ${headName}.`);
   const ahead = Number(await git(path, 'rev-list', '--count', `${base}..${head}`));
   const behind = Number(await git(path, 'rev-list', '--count', `${head}..${base}`));
-  const commits = (await log(path, [`${base}..${head}`], MOST_COMMITS)).toReversed();
+  const { commits, headers } = await comparedCommits(call, `${base}..${head}`);
   const [baseCommit] = await log(path, [base], 1);
   const [mergeBase] = await log(path, [meeting], 1);
   const files = await changes(path, meeting, head);
-  return ok({
+  const body = {
     status: ahead > 0 ? (behind > 0 ? 'diverged' : 'ahead') : behind > 0 ? 'behind' : 'identical',
     ahead_by: ahead,
     behind_by: behind,
@@ -119,7 +120,20 @@ async function compare(call: RepoCall): Promise<Answer> {
     merge_base_commit: mergeBase && commitView(call, mergeBase),
     commits: commits.map((each) => commitView(call, each)),
     files: files.slice(0, MOST_FILES).map((file) => fileView(call, head, file)),
-  });
+  };
+  return { status: 200, body, headers };
+}
+
+async function comparedCommits(
+  call: RepoCall,
+  range: string,
+): Promise<{ readonly commits: readonly CommitData[]; readonly headers: Record<string, string> }> {
+  const { path } = call.repo;
+  const shas = (await git(path, 'rev-list', '--topo-order', range)).split('\n').filter(Boolean);
+  const asked = call.query['page'] !== undefined || call.query['per_page'] !== undefined;
+  if (!asked) return { commits: await show(path, shas.slice(0, MOST_COMMITS).toReversed()), headers: {} };
+  const { page, headers } = paged(call, shas.toReversed());
+  return { commits: await show(path, page), headers };
 }
 
 export function commitView({ world, repo }: RepoCall, data: CommitData): Body {
@@ -131,8 +145,8 @@ export function commitView({ world, repo }: RepoCall, data: CommitData): Body {
     url: `${api}/commits/${data.sha}`,
     html_url: html,
     comments_url: `${api}/commits/${data.sha}/comments`,
-    author: null,
-    committer: null,
+    author: accountOf(world, data.author.email),
+    committer: accountOf(world, data.committer.email),
     commit: {
       url: `${api}/git/commits/${data.sha}`,
       message: data.message,
@@ -143,6 +157,11 @@ export function commitView({ world, repo }: RepoCall, data: CommitData): Body {
     },
     parents: data.parents.map((sha) => ({ sha, url: `${api}/commits/${sha}`, html_url: html })),
   };
+}
+
+function accountOf(world: World, email: string): Body | null {
+  const user = world.userOf(email);
+  return user && simpleUser(world, user);
 }
 
 export function fileView({ world, repo }: RepoCall, sha: string, file: { status: string; path: string }): Body {

@@ -9,6 +9,7 @@ import { PULL_ROUTES } from './pulls.ts';
 import { STATUS_ROUTES } from './statuses.ts';
 import { REPO_ROUTES } from './repos.ts';
 import { SUITE_ROUTES } from './suites.ts';
+import { TEAM_ROUTES } from './teams.ts';
 
 /** Every operation that is answered; a test binds it to operations.ts. */
 export const ROUTES: Routes = {
@@ -22,4 +23,5 @@ export const ROUTES: Routes = {
   ...ISSUE_ROUTES,
   ...PULL_ROUTES,
   ...STATUS_ROUTES,
+  ...TEAM_ROUTES,
 };

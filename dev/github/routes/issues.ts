@@ -1,4 +1,5 @@
 import { type Answer, appOf, created, ok, paged, type RepoCall, type Routes } from '../call.ts';
+import { permits } from '../auth.ts';
 import { addComment, announceComment, commentView, reactionView } from '../comments.ts';
 import { characters, forbidden, invalid, notFound } from '../refusal.ts';
 import type { Comment } from '../world.ts';
@@ -11,7 +12,7 @@ export const ISSUE_ROUTES: Routes = {
   'POST /repos/{owner}/{repo}/issues/{issue_number}/comments': { needs: [EITHER, 'write'], handle: create },
   'GET /repos/{owner}/{repo}/issues/comments/{comment_id}': {
     needs: [EITHER, 'read'],
-    handle: (call) => ok(commentView(call.world, call.repo, find(call))),
+    handle: (call) => ok(commentView(call.world, call.repo, find(call, 'read'))),
   },
   'PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}': { needs: [EITHER, 'write'], handle: update },
   'GET /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions': { needs: [EITHER, 'read'], handle: reactions },
@@ -19,14 +20,14 @@ export const ISSUE_ROUTES: Routes = {
 };
 
 function create(call: RepoCall): Answer {
-  const number = numberOf(call);
+  const number = numberOf(call, 'write');
   const app = appOf(call);
   const comment = addComment(call, call.repo, number, app.bot, app, text(call));
   return created(commentView(call.world, call.repo, comment));
 }
 
 function update(call: RepoCall): Answer {
-  const comment = find(call);
+  const comment = find(call, 'write');
   const app = appOf(call);
   // An App that may write issues may also change what others wrote; ours has no business to.
   if (comment.app?.id !== app.id) throw forbidden();
@@ -41,7 +42,7 @@ function update(call: RepoCall): Answer {
 /** One of each kind a user: the second time it is the same. */
 function react(call: RepoCall): Answer {
   const { world, body } = call;
-  const comment = find(call);
+  const comment = find(call, 'write');
   const user = appOf(call).bot;
   const content = String(body['content']);
   const same = comment.reactions.find((reaction) => reaction.user.id === user.id && reaction.content === content);
@@ -53,13 +54,13 @@ function react(call: RepoCall): Answer {
 
 function reactions(call: RepoCall): Answer {
   const asked = call.query['content'] as string | undefined;
-  const found = find(call).reactions.filter(({ content }) => asked === undefined || content === asked);
+  const found = find(call, 'read').reactions.filter(({ content }) => asked === undefined || content === asked);
   const { page, headers } = paged(call, found);
   return { status: 200, body: page.map((reaction) => reactionView(call.world, reaction)), headers };
 }
 
 function list(call: RepoCall): Answer {
-  const number = numberOf(call);
+  const number = numberOf(call, 'read');
   const { page, headers } = paged(
     call,
     [...call.repo.comments.values()].filter((comment) => comment.number === number),
@@ -67,16 +68,23 @@ function list(call: RepoCall): Answer {
   return { status: 200, body: page.map((comment) => commentView(call.world, call.repo, comment)), headers };
 }
 
-function numberOf({ repo, params }: RepoCall): number {
-  const number = Number(params['issue_number']);
-  if (!repo.pulls.has(number)) throw notFound();
+function numberOf(call: RepoCall, level: 'read' | 'write'): number {
+  const number = Number(call.params['issue_number']);
+  if (!call.repo.pulls.has(number) && !call.repo.issues.has(number)) throw notFound();
+  mayReach(call, number, level);
   return number;
 }
 
-function find({ repo, params }: RepoCall): Comment {
-  const comment = repo.comments.get(Number(params['comment_id']));
+function find(call: RepoCall, level: 'read' | 'write'): Comment {
+  const comment = call.repo.comments.get(Number(call.params['comment_id']));
   if (!comment) throw notFound();
+  mayReach(call, comment.number, level);
   return comment;
+}
+
+/** pull_requests opens comments on pull requests alone; those on issues need issues. */
+function mayReach({ repo, token }: RepoCall, number: number, level: 'read' | 'write'): void {
+  if (!repo.pulls.has(number) && token && !permits(token.permissions, 'issues', level)) throw forbidden();
 }
 
 function text({ body }: RepoCall): string {
