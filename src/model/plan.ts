@@ -85,6 +85,8 @@ export interface DeployWork {
   readonly overLock?: boolean;
   /** Of a rollback: the deployment whose digests are restored. */
   readonly restores?: string;
+  /** Environments whose `after` names this one: where it can be promoted to next. At most 2 get a button. */
+  readonly next?: readonly string[];
 }
 
 /** Puts the pull request's own environment into a namespace. */
@@ -103,4 +105,6 @@ export interface PreviewWork {
 /** Says what a deployment of this commit to each environment would change. Does nothing. */
 export interface PlanWork {
   readonly kind: 'plan';
+  /** Environments to offer a button for, those without `after` first; the first 3 get one. */
+  readonly environments?: readonly string[];
 }
