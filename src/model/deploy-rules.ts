@@ -56,4 +56,6 @@ export interface JobGate {
   readonly position?: number;
   /** window: when it opens, milliseconds since the epoch. */
   readonly until?: number;
+  /** Since when protected checks are waited for, milliseconds since the epoch; absent: they aren't. */
+  readonly pendingSince?: number;
 }

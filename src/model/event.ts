@@ -97,6 +97,8 @@ export interface DeployTrigger extends TriggerBase {
   };
   /** A maintainer goes over the lock. */
   readonly overLock?: boolean;
+  /** It was asked for with the operator's own word: GitHub isn't asked for the actor's role. */
+  readonly operator?: boolean;
   /** The pull request where it was asked for, or null. */
   readonly number: number | null;
   /** Makes each request a run of its own: the id of the comment, say. */
