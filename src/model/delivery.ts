@@ -1,5 +1,6 @@
 import type { Span } from './diagnostic.ts';
 import type { RolloutTarget } from './pipeline.ts';
+import type { RolloutChange } from './rollout-change.ts';
 
 /** How new pods take over from old ones, if not by a plain rolling update. */
 export type Strategy = CanaryStrategy | BlueGreenStrategy;
@@ -97,34 +98,44 @@ export interface PreviewSpec {
 /** How far a rollout by steps got; stored before each move, so that another process goes on from there. */
 export interface StepsProgress {
   readonly attempt: number;
-  /** Index in the strategy's steps of what is being done, and since when (milliseconds since the epoch). */
+  /** Index in the strategy's steps (blue/green: those before the switch, then those after) of what is done now or next. */
   readonly step: number;
+  /** When this phase began, milliseconds since the epoch: its time limit and its pause count from here. */
   readonly since: number;
   readonly phase: StepsPhase;
   readonly workloads: readonly StepsWorkload[];
+  /** Blue/green: the Service's selector before, and while the green pods serve. */
+  readonly selector?: {
+    readonly from: Readonly<Record<string, string>>;
+    readonly to: Readonly<Record<string, string>>;
+  };
+  /** What the stable workloads ran and shall run, as planned before anything was moved. */
+  readonly changes: readonly RolloutChange[];
   /** Why it goes back; absent as long as it goes forward. */
-  readonly failed?: { readonly kind: 'failure' | 'timed_out' | 'cancelled' | 'broken'; readonly reason: string };
+  readonly failed?: StepsFailure;
+  /** What pauses, approvals and checks brought, by the step's index: `5 of 5 answers were good`. */
+  readonly notes: Readonly<Record<string, string>>;
   /** Sentences on what happened, for the check run, newest last. */
   readonly said: readonly string[];
 }
 
-/** placing: canaries are made and scaled. holding: a pause, an approval or a check. promoting: the stable one is rolled. */
-export type StepsPhase =
-  | 'planned'
-  | 'placing'
-  | 'holding'
-  | 'switched'
-  | 'promoting'
-  | 'cleaning'
-  | 'aborting'
-  | 'done'
-  | 'ended';
+export interface StepsFailure {
+  readonly kind: 'failure' | 'timed_out' | 'cancelled' | 'broken';
+  readonly reason: string;
+}
+
+/**
+ * placing: pods beside are made and the stable ones scaled. holding: a pause, an approval or a check. switching: the
+ * Service goes to the green pods. promoting: the stable one is rolled. cleaning: what stood beside is removed. aborting: all
+ * goes back. done: the new version runs. ended: it doesn't.
+ */
+export type StepsPhase = 'placing' | 'holding' | 'switching' | 'promoting' | 'cleaning' | 'aborting' | 'done' | 'ended';
 
 export interface StepsWorkload {
   readonly target: RolloutTarget;
   /** Images by container. */
   readonly images: Readonly<Record<string, string>>;
-  /** Replicas that the workload had when the rollout began. */
+  /** Replicas that the workload had when the rollout began; 0: it is only rolled. */
   readonly replicas: number;
   /** A HorizontalPodAutoscaler decides on the replicas, or that couldn't be seen: they aren't touched. */
   readonly autoscaled: boolean;
