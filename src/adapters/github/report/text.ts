@@ -1,5 +1,7 @@
 /** Text for people on GitHub, within GitHub's limits and harmless whatever it is made of. Pure. */
-import { harmless } from '#src/model/harmless.ts';
+import { oneLine, quietMentions } from '#src/model/markdown.ts';
+
+export { escapeMarkdown } from '#src/model/markdown.ts';
 
 /** `summary` and `text` of a check run: bytes, not characters. */
 export const maxBytes = 65_535;
@@ -62,28 +64,6 @@ function lastDrawn(line: string): string {
   let end = line.length;
   while (end > 0 && line[end - 1] === '\r') end -= 1;
   return end === 0 ? '' : line.slice(line.lastIndexOf('\r', end - 1) + 1, end);
-}
-
-/** Names from a repository as text in Markdown, in one line: nothing in it formats, links, breaks a table or calls anybody. */
-export function escapeMarkdown(text: string): string {
-  const line = oneLine(text);
-  return quietLinks(
-    line.replaceAll(/[\\`*_{}[\]()#+!|~<>&$]/g, (c) => (c === '<' ? '&lt;' : c === '&' ? '&amp;' : `\\${c}`)),
-  );
-}
-
-function oneLine(text: string): string {
-  return harmless(text.replaceAll(/\s+/g, ' ')).trim();
-}
-
-/** Keeps GitHub from making links of addresses, and from calling people. */
-function quietLinks(text: string): string {
-  return quietMentions(text.replaceAll(/(:)(?=\/\/)|(www)(?=\.)/gi, '$&\u200B'));
-}
-
-/** Keeps `@name` from calling people: a zero-width space after the sign. `a@b` (an image's digest) stays as it is. */
-function quietMentions(text: string): string {
-  return text.replaceAll(/(^|[^\w`])@(?=\w)/g, '$1@\u200B');
 }
 
 /** One line of plain text for a title, of at most `max` UTF-16 units. */
