@@ -49,8 +49,8 @@ function needsOf(job: unknown): { readonly list: readonly string[]; readonly sin
   };
 }
 
-/** Each circle once, from the job that comes first. */
-function circles(needs: ReadonlyMap<string, readonly string[]>): readonly (readonly string[])[] {
+/** Each circle of what waits for what once, from what comes first. */
+export function circles(needs: ReadonlyMap<string, readonly string[]>): readonly (readonly string[])[] {
   const done = new Set<string>();
   const found: string[][] = [];
   for (const start of needs.keys()) {

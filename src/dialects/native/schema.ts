@@ -1,55 +1,21 @@
 import { z } from 'zod';
+import { environment, preview, together } from './schema-environment.ts';
+import {
+  duration,
+  environmentName,
+  hostName,
+  jobId,
+  oneOrMore,
+  scalar,
+  shortText,
+  text,
+  variableName,
+} from './schema-words.ts';
 
 /**
  * The shape of slipway.yml: what is checked and what is published as schema/slipway.schema.json, from one source.
  * What JSON Schema can't say (needs, expressions, ...) is checked in the files beside this one.
  */
-
-const text = z.string().min(1, 'must not be empty');
-const shortText = text.max(1000, 'must not have more than 1000 characters');
-const scalar = z.union([z.string().max(1000, 'must not have more than 1000 characters'), z.number(), z.boolean()]);
-const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(1, 'must not be empty')]);
-
-const jobId = z
-  .string()
-  .regex(
-    /^[A-Za-z_][A-Za-z0-9_-]{0,99}$/,
-    'must be made of letters, digits, - and _, start with a letter or _, and have at most 100',
-  );
-const hostName = z
-  .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a host name: small letters, digits and -, at most 63');
-const variableName = z
-  .string()
-  .regex(
-    /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/,
-    'must be the name of a variable: letters, digits and _, not starting with a digit',
-  );
-const environmentName = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-    'must be made of letters, digits, ., - and _, start with a letter or digit, and have at most 63',
-  );
-const kubernetesName = z
-  .string()
-  .regex(
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    'must be a name as Kubernetes has them: small letters, digits and -, at most 63',
-  );
-const workload = z
-  .string()
-  .regex(
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
-    'must be namespace/name, both as Kubernetes has them: small letters, digits and -',
-  );
-
-const duration = z
-  .union([
-    z.number().positive('must be more than 0'),
-    z.string().regex(/^(?=\d)(\d+h)?(\d+m)?(\d+s)?$/, 'must be a duration such as 90s, 10m or 1h30m'),
-  ])
-  .describe('How long it may take: `90s`, `10m`, `1h30m`, or a number of minutes. At most 6h.');
 
 const variables = z.record(variableName, scalar);
 const secretName = z
@@ -250,44 +216,10 @@ export const job = z
   })
   .describe('Commands in a container (`image` and `run`), or an image (`build`).');
 
-export const rolloutTarget = z.strictObject({
-  deployment: workload.optional().describe('The Deployment: `namespace/name`.'),
-  statefulset: workload.optional().describe('The StatefulSet: `namespace/name`.'),
-  daemonset: workload.optional().describe('The DaemonSet: `namespace/name`.'),
-  container: kubernetesName.describe("Name of the container in the workload's pods that gets the image."),
-  image: z.string().describe('Id of the job that builds the image.'),
-  cluster: text.optional().describe("Name of a cluster in the server's configuration. Default: its default cluster."),
-});
-
-const patterns = oneOrMore(text);
-
-export const environment = z
-  .strictObject({
-    on: z
-      .strictObject({
-        branch: patterns
-          .optional()
-          .describe('Branches whose pushes are deployed here: `main`, `release/*` (`*` ends at a `/`, `**` does not).'),
-        tag: patterns.optional().describe('Tags that are deployed here: `v*`.'),
-      })
-      .optional()
-      .describe('What is deployed here by itself. Without it, only `/deploy` deploys here.'),
-    rollout: z
-      .array(rolloutTarget)
-      .min(1, 'must name a workload at least')
-      .describe('The workloads that get the new image.'),
-    url: shortText.optional().describe('Address of the environment, shown on GitHub. May use `${{ event... }}`.'),
-    timeout: duration
-      .optional()
-      .describe(
-        'How long the rollout may take until it is healthy: `90s`, `10m`, `1h30m`, or a number of minutes. Default 10m, at most 6h.',
-      ),
-  })
-  .describe('A place that deployments go to.');
-
 export const file = z.strictObject({
   jobs: z.record(jobId, job).describe('What runs, by id.'),
   environments: z.record(environmentName, environment).optional().describe('Where images are rolled out, by name.'),
+  preview: preview.optional(),
   concurrency: concurrency
     .optional()
     .describe('Of the runs with this group in the repository, one goes on at a time. May use `${{ event... }}`.'),
@@ -297,12 +229,12 @@ export type RawConcurrency = z.infer<typeof concurrency>;
 export type RawSecrets = z.infer<typeof secrets>;
 export type RawStep = string | z.infer<typeof step>;
 export type RawJob = z.infer<typeof job>;
-export type RawEnvironment = z.infer<typeof environment>;
 
 /** The JSON Schema for editors, as it is published. */
 export function jsonSchema(): object {
   const schema = z.toJSONSchema(file, {
     override({ zodSchema, jsonSchema: made }) {
+      Object.assign(made, together.get(zodSchema));
       if (zodSchema !== job) return;
       made.oneOf = [
         { required: ['image', 'run'], not: { required: ['build'] } },

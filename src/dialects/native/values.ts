@@ -2,21 +2,41 @@ import type { Scalar } from '#src/model/pipeline.ts';
 import type { Path } from '../yaml.ts';
 import { type Report, show } from './report.ts';
 
-const MAX_MINUTES = 360;
+/** In minutes. */
+export const DAYS = 24 * 60;
+export const WEEKS = 7 * DAYS;
+const HOURS = 60;
 
 export function asList<T>(value: T | readonly T[] | undefined): readonly T[] {
   if (value === undefined) return [];
   return Array.isArray(value) ? (value as readonly T[]) : [value as T];
 }
 
-/** Minutes of `1h30m`, `90s` or a number of minutes; reports what exceeds 6 hours. */
-export function minutesOf(report: Report, path: Path, value: string | number | undefined, otherwise: number): number {
+/**
+ * Minutes of `1h30m`, `90s`, `2d` or a number of minutes; reports what exceeds `most` minutes (default 6 hours), and no time
+ * at all unless `zero` allows it.
+ */
+export function minutesOf(
+  report: Report,
+  path: Path,
+  value: string | number | undefined,
+  otherwise: number,
+  { most = 6 * HOURS, zero = false }: { readonly most?: number; readonly zero?: boolean } = {},
+): number {
   if (value === undefined) return otherwise;
-  const [, h = '0', m = '0', s = '0'] = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(String(value)) ?? [];
-  const minutes = typeof value === 'number' ? value : Number(h) * 60 + Number(m) + Number(s) / 60;
-  if (minutes > MAX_MINUTES)
-    report.error('bad-duration', report.yaml.at(path), `${show(path)} is more than 6h.`, 'Write 6h or less.');
-  if (minutes <= 0)
+  const [, d = '0', h = '0', m = '0', s = '0'] =
+    /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(String(value)) ?? [];
+  const written = Number(d) * DAYS + Number(h) * HOURS + Number(m) + Number(s) / 60;
+  const minutes = typeof value === 'number' ? value : written;
+  const limit = most % DAYS === 0 ? `${most / DAYS}d` : `${most / HOURS}h`;
+  if (minutes > most)
+    report.error(
+      'bad-duration',
+      report.yaml.at(path),
+      `${show(path)} is more than ${limit}.`,
+      `Write ${limit} or less.`,
+    );
+  if (minutes <= 0 && !zero)
     report.error('bad-duration', report.yaml.at(path), `${show(path)} is no time at all.`, 'Write 10m, say.');
   return minutes;
 }

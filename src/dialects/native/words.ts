@@ -1,12 +1,19 @@
+/** The maps of the format whose keys are checked on their own. */
+export type Level = 'file' | 'job' | 'environment' | 'step' | 'blue-green' | 'gitops' | 'preview';
+
 /** Keys that belong to the format and that this version doesn't do yet. */
-export const LATER: Readonly<Record<'file' | 'job' | 'environment', readonly string[]>> = {
-  file: ['cache', 'previews'],
+export const LATER: Readonly<Record<Level, readonly string[]>> = {
+  file: ['cache'],
   job: ['cache', 'outputs'],
-  environment: ['after', 'approvals', 'steps', 'windows', 'preview'],
+  environment: [],
+  step: [],
+  'blue-green': [],
+  gitops: [],
+  preview: [],
 };
 
 /** What other systems call our keys, and what to do here. */
-export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly<Record<string, string>>>> = {
+export const ELSEWHERE: Readonly<Record<Level, Readonly<Record<string, string>>>> = {
   file: {
     on: 'Slipway runs every push and pull request; give a job an "if" to choose.',
     env: 'Variables belong to a job: put "env" there.',
@@ -15,6 +22,7 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
     services: 'Services belong to a job: put "services" there.',
     retry: 'Retries belong to a job: put "retry" there.',
     matrix: 'A matrix belongs to a job: put "matrix" there.',
+    previews: 'Write preview: { manifests: FOLDER }.',
     stages: 'The order of jobs follows from their "needs".',
     steps: 'Steps belong to a job: jobs: { test: { image: ..., run: [...] } }.',
     script: 'Commands belong to a job: jobs: { test: { image: ..., run: [...] } }.',
@@ -45,7 +53,47 @@ export const ELSEWHERE: Readonly<Record<'file' | 'job' | 'environment', Readonly
   environment: {
     branch: 'Put it in "on", as in on: { branch: main }.',
     tag: 'Put it in "on", as in on: { tag: "v*" }.',
+    release: 'Put it in "on", as in on: { release: true }.',
     deployment: 'List it in "rollout".',
+    statefulset: 'List it in "rollout".',
+    daemonset: 'List it in "rollout".',
     secrets: 'A job names them, together with "environment".',
+    needs: 'Environments that come before are in "after".',
+    reviewers: 'Write approvals: { count: 1, people: [ada] }.',
+    approvers: 'Write approvals: { count: 1, people: [ada] }.',
+    canary: 'Write the shares in "steps", as in steps: [10%, 50%, 100%].',
+    strategy: 'Write "steps" or "blue-green".',
+    preview: '"preview" stands at the top of the file, beside "environments".',
+    concurrency: 'An environment has a queue of its own: write queue: all or queue: newest.',
+    lock: 'Locks are set by the command /lock.',
+  },
+  step: {
+    weight: 'Write the share alone, as in 25%.',
+    setWeight: 'Write the share alone, as in 25%.',
+    'set-weight': 'Write the share alone, as in 25%.',
+    duration: 'Write pause: 5m.',
+    wait: 'Write pause: 5m.',
+    sleep: 'Write pause: 5m.',
+    http: 'Write probe: https://...',
+    url: 'Write probe: https://...',
+    analysis: 'Write prometheus: SERVER with query and max or min.',
+    interval: 'Write every: 10s.',
+    run: 'Name a job of the file, as in job: smoke.',
+  },
+  'blue-green': {
+    steps: 'Steps before the switch are in "before", those behind it in "after".',
+    deployment: 'List it in "rollout".',
+  },
+  gitops: {
+    repo: 'Write repository: owner/name.',
+    path: 'Write file: PATH.',
+    key: 'Write field: PATH.OF.KEYS.',
+  },
+  preview: {
+    namespace: "The namespace is made by the operator's prefix and the pull request's number.",
+    rollout: 'What is in the manifests is rolled out: name them in "manifests".',
+    environment: 'Its name is preview/pr-N.',
+    on: 'A preview is made for each pull request of people with write permission.',
+    ttl: 'Write keep: 3d.',
   },
 };
