@@ -22,6 +22,12 @@ export function groupsContract(current: () => Store): void {
     expect(await enter('c')).toBe('c! d');
     expect(await leave('nobody')).toBe('');
     expect((await current().groups.enter(8, 'g', 'run:z', 'z'))[0]?.holds).toBe(true);
+    const line = await current().groups.line(7, 'g');
+    expect(line.map((entry) => [entry.holder, entry.holds])).toEqual([
+      ['run:c', true],
+      ['run:d', false],
+    ]);
+    expect(await current().groups.line(7, 'unknown')).toEqual([]);
   });
 
   it('passes over what ended without leaving', async () => {
@@ -31,6 +37,7 @@ export function groupsContract(current: () => Store): void {
     expect(await enter('b')).toBe(`${over.id}! b`);
     await runs.drop(over.jobs[0] ?? '', { kind: 'success' }, 1);
     await runs.finish(over.id, { kind: 'success' }, [], 2);
+    expect((await groups.line(7, 'g')).map((entry) => entry.runId)).toEqual(['b']);
     expect(await enter('b')).toBe('b!');
   });
 

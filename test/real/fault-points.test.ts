@@ -6,7 +6,7 @@ import { openTown } from './killer/town.ts';
 
 /** Store methods that change nothing, or only what is old or of this moment. */
 const reads =
-  /\.(get|view|job|pending|missing|unfinished|unfinishedOfPullRequest|exists|untold|list|ofCommit|ofBranch|ofPullRequest|deploying|nextDue|artifacts|running|all|leader|beat|forget|prune|heldUpBy|owners|find|ofJob|lastHealthy|environments|previews|repositories|of|every|ping|close)$/;
+  /\.(get|view|job|pending|missing|unfinished|unfinishedOfPullRequest|exists|untold|list|ofCommit|ofBranch|ofPullRequest|deploying|nextDue|artifacts|running|all|leader|beat|forget|prune|heldUpBy|owners|find|ofJob|lastHealthy|environments|previews|repositories|line|of|every|ping|close)$/;
 
 /** Each is met before and after. Second names and `start`: see killer/server.ts. */
 const points = [

@@ -43,6 +43,10 @@ export function groupStore(db: Database): GroupStore {
       });
     },
 
+    async line(repositoryId, group) {
+      return (await lineOf(db, repositoryId, group)).filter((entry) => !entry.over).map(toEntry);
+    },
+
     async leave(holder) {
       const places = () =>
         db.selectFrom('line_entries').select(['repository_id', 'name']).where('holder', '=', holder).execute();
