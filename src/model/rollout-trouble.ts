@@ -1,6 +1,7 @@
 /** Why a pod of a new version isn't ready, or why there is none. */
 export interface Trouble {
-  readonly kind: 'image' | 'crash' | 'config' | 'create' | 'schedule' | 'start' | 'unready';
+  /** ended: the cluster itself has ended the rollout, for good. */
+  readonly kind: 'ended' | 'image' | 'crash' | 'config' | 'create' | 'schedule' | 'start' | 'unready';
   /** Kubernetes' own word: `ImagePullBackOff`, `CrashLoopBackOff`, `FailedCreate` ... */
   readonly reason: string;
   /** Kubernetes' own sentence; '' if there is none. */
@@ -21,7 +22,7 @@ const hardRestarts = 3;
  */
 export function isHard(trouble: Trouble): boolean {
   if (trouble.kind === 'crash') return trouble.restarts >= hardRestarts;
-  return trouble.kind === 'image' || trouble.kind === 'config' || trouble.kind === 'create';
+  return ['ended', 'image', 'config', 'create'].includes(trouble.kind);
 }
 
 /** Worst first: what can't pass comes before what may. */
@@ -32,12 +33,14 @@ export function bySeverity(a: Trouble, b: Trouble): number {
 function severity(trouble: Trouble): number {
   const order: Record<Trouble['kind'], number> = {
     create: 0,
+    // What the pods say is nearer to the cause.
+    ended: 4,
     image: 1,
     config: 2,
     crash: 3,
-    schedule: 4,
-    start: 5,
-    unready: 6,
+    schedule: 5,
+    start: 6,
+    unready: 7,
   };
   return order[trouble.kind];
 }
@@ -47,6 +50,8 @@ export function explain(trouble: Trouble): string {
   const { reason, container } = trouble;
   const why = shortened(trouble.message);
   switch (trouble.kind) {
+    case 'ended':
+      return `the cluster itself ended the rollout (${reason})${said(why)} Look at what it says of the workload.`;
     case 'image':
       return `the image of container ${container} can't be pulled (${reason})${said(why)} Check that it is in the registry and that the cluster may pull it (imagePullSecrets).`;
     case 'crash':

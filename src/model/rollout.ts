@@ -7,13 +7,8 @@ import { explain, isHard, type Trouble } from './rollout-trouble.ts';
  */
 export function assess(state: WorkloadState, context: RolloutContext): Verdict {
   const name = `${state.namespace}/${state.name}`;
-  if (state.generation > context.generation && state.image !== context.image) {
-    return {
-      kind: 'failed',
-      cause: 'superseded',
-      reason: `${name}: somebody else set the image to ${state.image} while this rollout was under way. It was left as it is now.`,
-    };
-  }
+  const theirs = state.generation > context.generation ? foreignImage(state, context) : null;
+  if (theirs !== null) return { kind: 'failed', cause: 'superseded', reason: `${name}: ${supersededReason(theirs)}` };
   if (isComplete(state, context.generation)) {
     return { kind: 'complete', message: completeMessage(state) };
   }
@@ -45,10 +40,19 @@ export interface WorkloadState {
   readonly strategy: 'RollingUpdate' | 'Recreate' | 'OnDelete';
   /** StatefulSets: pods with a lower ordinal keep the old version. Otherwise 0. */
   readonly partition: number;
-  /** StatefulSets: whether the new revision has become the current one. Otherwise true. */
+  /**
+   * Whether the new version has become the current one, for kinds where the counters don't tell: a StatefulSet's revision,
+   * a DeploymentConfig's ReplicationController, an Argo Rollout's stable ReplicaSet. Otherwise true.
+   */
   readonly settled: boolean;
   /** Image of the target's container in the pod template. */
   readonly image: string;
+  /** Images of all containers in the pod template, by name. */
+  readonly images: Readonly<Record<string, string>>;
+  /** How often containers of the new version's pods were restarted, all together. */
+  readonly restarts: number;
+  /** What the rollout waits for by rules of its own in the cluster (a pause of an Argo Rollout), a sentence; '' nothing. */
+  readonly held: string;
   readonly conditions: readonly {
     readonly type: string;
     readonly status: string;
@@ -61,11 +65,25 @@ export interface WorkloadState {
   readonly hidden: string;
 }
 
+/** What is said when somebody else has set `image`. */
+export function supersededReason(image: string): string {
+  return `somebody else set the image to ${image} while this rollout was under way. It was left as it is now.`;
+}
+
+/** The image of a container that was set and has another one now, or null. */
+function foreignImage(state: WorkloadState, context: RolloutContext): string | null {
+  if (context.images === undefined) return state.image === context.image ? null : state.image;
+  const found = Object.entries(context.images).find(([container, image]) => state.images[container] !== image);
+  return found ? (state.images[found[0]] ?? 'nothing: the container is gone') : null;
+}
+
 export interface RolloutContext {
   /** Generation that the patch answered with. */
   readonly generation: number;
-  /** Image that the patch answered with. */
+  /** Image of the target's container that the patch answered with. */
   readonly image: string;
+  /** Where several containers were set: their images by name, as the patch answered. */
+  readonly images?: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, as are `now` and `troubleSince`. */
   readonly startedAt: number;
   readonly now: number;
@@ -82,9 +100,8 @@ export type Verdict =
 /** Why an image can't be rolled out to the workload as it is, before anything is patched; null if it can. */
 export function refusal(state: WorkloadState): string | null {
   const name = `${state.namespace}/${state.name}`;
-  const resource = `${state.kind}/${state.name} -n ${state.namespace}`;
   if (state.paused) {
-    return `${name} is paused, so nothing would roll. Resume it first: kubectl rollout resume ${resource}`;
+    return `${name} is paused, so nothing would roll. Resume it first: ${resuming(state)}`;
   }
   if (state.strategy === 'OnDelete') {
     return `${name} has the update strategy OnDelete, so no pod would be replaced. Set its updateStrategy to RollingUpdate.`;
@@ -93,6 +110,13 @@ export function refusal(state: WorkloadState): string | null {
     return `${name} has the partition ${state.partition} with ${state.wanted} replicas, so no pod would be replaced. Lower updateStrategy.rollingUpdate.partition.`;
   }
   return null;
+}
+
+function resuming({ kind, name, namespace }: WorkloadState): string {
+  if (kind === 'rollout') return `kubectl argo rollouts promote ${name} -n ${namespace}, or set spec.paused to false`;
+  return kind === 'deploymentconfig'
+    ? `oc rollout resume dc/${name} -n ${namespace}`
+    : `kubectl rollout resume ${kind}/${name} -n ${namespace}`;
 }
 
 /** Whether all pods that shall be are of the generation (or a later one) and available. */
@@ -104,6 +128,10 @@ export function isComplete(state: WorkloadState, generation: number): boolean {
     if (state.partition === 0 && !state.settled) return false;
     return state.updated >= expected && state.available >= state.wanted && state.replicas === state.wanted;
   }
+  // An Argo Rollout keeps old pods for a while after it is healthy, and knows best when that is.
+  if (state.kind === 'rollout')
+    return state.settled && state.updated >= state.wanted && state.available >= state.wanted;
+  if (!state.settled) return false;
   return state.updated === state.wanted && state.replicas === state.wanted && state.available === state.wanted;
 }
 
@@ -115,6 +143,7 @@ export function standingTrouble(state: WorkloadState, generation: number): Troub
 
 /** Whether waiting on has no use: the trouble has stood for its grace, or the cluster has given up too and this is why. */
 function isGivenUp(state: WorkloadState, trouble: Trouble, context: RolloutContext): boolean {
+  if (state.troubles.some((it) => it.kind === 'ended')) return true;
   if (deadlineExceeded(state) && (isHard(trouble) || trouble.kind === 'crash')) return true;
   const stands = context.troubleSince === null ? 0 : context.now - context.troubleSince;
   return isHard(trouble) && stands >= graceMs(context.timeoutMs);
@@ -151,6 +180,7 @@ function progressMessage(state: WorkloadState, generation: number): string {
   if (!hasObserved(state, generation)) return `${name}: waiting for the cluster to take up the change`;
   if (state.paused) return `${name}: paused`;
   const trouble = state.troubles[0];
+  if (state.held !== '' && !trouble) return `${name}: ${state.held}`;
   const counters = `${name}: ${state.updated} of ${state.wanted} updated, ${state.available} available`;
   return trouble ? `${counters}; ${trouble.reason}` : counters;
 }
@@ -161,14 +191,15 @@ function lateReason(state: WorkloadState, context: RolloutContext): string {
     return `the cluster didn't take up the change ${after} (observed generation ${state.observedGeneration} of ${state.generation}). Look at its controller manager.`;
   }
   if (state.paused) {
-    return `it was paused during the rollout and still is ${after}. Resume it: kubectl rollout resume ${state.kind}/${state.name} -n ${state.namespace}`;
+    return `it was paused during the rollout and still is ${after}. Resume it: ${resuming(state)}`;
   }
   const counters = `${state.updated} of ${state.wanted} updated, ${state.available} available ${after}.`;
+  if (state.held !== '') return `${counters} It ${state.held}`;
   if (state.hidden !== '') return `${counters} Slipway may not read ${state.hidden} there, so it can't see why.`;
   return `${counters} Raise the environment's timeout if it is only slow.`;
 }
 
 /** 90000 -> `90 s`, 600000 -> `10 min`. */
-function duration(ms: number): string {
+export function duration(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 1000)} s`;
 }

@@ -38,8 +38,8 @@ export function clusterContract(name: string, make: () => Promise<ClusterFixture
       image: 'image',
     };
     const until = async (image: string, wanted: Verdict['kind']): Promise<Verdict> => {
-      const set = await fixture.cluster.setImage(target, image, stop.signal);
-      const context = { ...set, startedAt: 0, timeoutMs: 1e12, now: 1, troubleSince: -1e12 };
+      const { generation } = await fixture.cluster.setImages(target, { api: image }, stop.signal);
+      const context = { generation, image, startedAt: 0, timeoutMs: 1e12, now: 1, troubleSince: -1e12 };
       for await (const state of fixture.cluster.observe(target, stop.signal)) {
         const verdict = assess(state, context);
         if (verdict.kind === wanted) return verdict;
@@ -70,7 +70,8 @@ export function clusterContract(name: string, make: () => Promise<ClusterFixture
       const inspected = fixture.cluster.inspect(wrong, stop.signal);
       await expect(inspected).rejects.toThrow(text);
       await expect(inspected).rejects.toBeInstanceOf(UserError);
-      await expect(fixture.cluster.setImage(wrong, images.good, stop.signal)).rejects.toThrow(text);
+      const set = fixture.cluster.setImages(wrong, { [wrong.container]: images.good }, stop.signal);
+      await expect(set).rejects.toThrow(text);
     });
 
     it('answers a patch with the new generation and rolls until complete', async () => {

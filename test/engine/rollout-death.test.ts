@@ -87,7 +87,8 @@ function openWorld({ images, cancelAtMs }: Given) {
     const parts = {
       cluster: {
         inspect: mortal(cluster.inspect.bind(cluster)),
-        setImage: mortal(cluster.setImage.bind(cluster)),
+        setImages: mortal(cluster.setImages.bind(cluster)),
+        events: mortal(cluster.events.bind(cluster)),
         lastLines: mortal(cluster.lastLines.bind(cluster)),
         observe: (...args: Parameters<FakeCluster['observe']>) => {
           const states = cluster.observe(...args);

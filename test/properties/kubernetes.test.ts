@@ -63,6 +63,9 @@ const states = fc.record({
   strategy: fc.constantFrom('RollingUpdate', 'Recreate', 'OnDelete'),
   settled: fc.boolean(),
   image: fc.constantFrom('a', 'b'),
+  images: fc.constant({}),
+  restarts: number,
+  held: anyText,
   conditions: fc.array(
     fc.record({
       type: fc.constantFrom('Progressing', 'x'),

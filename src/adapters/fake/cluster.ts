@@ -9,7 +9,7 @@ import type { Trouble } from '#src/model/rollout-trouble.ts';
  * set follows from `behave`. Time is the given `sleep`, so a test may run it as quickly as it likes.
  */
 export class FakeCluster implements Cluster {
-  /** What was patched (refused ones aren't in it), in order: `shop/api=image`. */
+  /** What was patched (refused ones aren't in it), in order: `shop/api=image`, `shop/api:proxy=image` for other containers than the first. */
   readonly patches: string[] = [];
   readonly #options: FakeClusterOptions;
   readonly #observers = new Set<() => void>();
@@ -20,33 +20,47 @@ export class FakeCluster implements Cluster {
     this.#options = options;
     for (const { name, containers = ['app'], ...rest } of options.workloads) {
       const [namespace = '', workload = ''] = name.split('/');
-      const state: WorkloadState = { ...healthy, namespace, name: workload, ...rest };
+      const images = rest.images ?? Object.fromEntries(containers.map((it) => [it, rest.image ?? '']));
+      const state: WorkloadState = { ...healthy, namespace, name: workload, ...rest, images };
       this.#workloads.set(name, { state, containers, watchers: new Set(), set: 0 });
     }
   }
 
   async inspect(target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState> {
     this.#reach(signal);
-    return this.#find(target).state;
+    return seenBy(this.#find(target).state, target);
   }
 
-  async setImage(
+  async setImages(
     target: RolloutTarget,
-    image: string,
+    images: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): Promise<{ readonly generation: number; readonly image: string }> {
+  ): Promise<{ readonly generation: number; readonly images: Readonly<Record<string, string>> }> {
     this.#reach(signal);
+    for (const container of Object.keys(images)) this.#find({ ...target, container });
     const workload = this.#find(target);
-    const refused = this.#options.refuse?.(image);
-    if (refused) throw refused;
-    this.patches.push(`${target.namespace}/${target.name}=${image}`);
-    const unchanged = workload.state.image === image;
-    if (unchanged) return { generation: workload.state.generation, image };
-    const generation = workload.state.generation + 1;
+    for (const image of Object.values(images)) {
+      const refused = this.#options.refuse?.(image);
+      if (refused) throw refused;
+    }
+    const first = workload.containers[0] ?? '';
+    for (const [container, image] of Object.entries(images)) {
+      const where = container === first ? '' : `:${container}`;
+      this.patches.push(`${target.namespace}/${target.name}${where}=${image}`);
+    }
+    const { state } = workload;
+    const next = { ...state.images, ...images };
+    if (Object.entries(images).every(([container, image]) => state.images[container] === image)) {
+      return { generation: state.generation, images: next };
+    }
+    const generation = state.generation + 1;
     workload.set += 1;
-    show(workload, { ...workload.state, generation, image });
-    void this.#play(workload, workload.set, this.#options.behave(image));
-    return { generation, image };
+    show(workload, { ...state, generation, images: next });
+    // The worst of them decides: what has no script at all, else the longest.
+    const scripts = Object.values(next).map((image) => this.#options.behave(image));
+    const script = scripts.toSorted((a, b) => badness(b) - badness(a))[0] ?? [];
+    void this.#play(workload, workload.set, script);
+    return { generation, images: next };
   }
 
   async *observe(target: RolloutTarget, signal: AbortSignal): AsyncGenerator<WorkloadState> {
@@ -67,7 +81,7 @@ export class FakeCluster implements Cluster {
         if (this.#outage) throw this.#outage;
         const state = queue.shift();
         if (state) {
-          yield state;
+          yield seenBy(state, target);
           continue;
         }
         await wake.promise;
@@ -87,11 +101,19 @@ export class FakeCluster implements Cluster {
     return (this.#options.log ?? '').split('\n').slice(-lines).join('\n');
   }
 
+  async events(target: RolloutTarget, signal: AbortSignal): Promise<readonly string[]> {
+    this.#reach(signal);
+    const { troubles } = this.#find(target).state;
+    return troubles.map((it) => `${it.reason}: ${it.message || 'it was so'} (3 times)`);
+  }
+
   /** Shows a state as if something else had changed the workload. */
   change(name: string, change: Partial<WorkloadState>): void {
     const workload = this.#workloads.get(name);
     if (!workload) throw new Error(`No workload ${name}`);
-    show(workload, { ...workload.state, ...change });
+    const { image } = change;
+    const all = image === undefined ? {} : Object.fromEntries(workload.containers.map((it) => [it, image]));
+    show(workload, { ...workload.state, images: { ...workload.state.images, ...all }, ...change });
   }
 
   /** From now on nothing is answered but this error; null: all is well again. What runs in the cluster goes on. */
@@ -169,10 +191,25 @@ const healthy: WorkloadState = {
   partition: 0,
   settled: true,
   image: '',
+  images: {},
+  restarts: 0,
+  held: '',
   conditions: [],
   troubles: [],
   hidden: '',
 };
+
+/** As the workload is seen by who asks for one of its containers. */
+function seenBy(state: WorkloadState, { container }: RolloutTarget): WorkloadState {
+  return { ...state, image: state.images[container] ?? '' };
+}
+
+/** Higher: worse. What never moves is worst, then what ends in trouble, then what takes longest. */
+function badness(script: readonly FakeStep[]): number {
+  const last = script.at(-1);
+  if (!last) return 1e12;
+  return (last.troubles?.length ? 1e9 : 0) + script.reduce((sum, { afterMs }) => sum + afterMs, 0);
+}
 
 function show(workload: Workload, state: WorkloadState): void {
   workload.state = state;

@@ -5,10 +5,11 @@ import type { WorkloadState } from '#src/model/rollout.ts';
 import { Connection, type ConnectionLogger, type ConnectionOptions, type Patience } from './connection.ts';
 import { explained } from './errors.ts';
 import { lastLines } from './logs.ts';
+import { warnings } from './warnings.ts';
 import type { Workload } from './objects.ts';
 import { observe } from './observe.ts';
 import { workloadPath } from './paths.ts';
-import { imageOf, stateOf } from './state.ts';
+import { imageOf, imagesOf, stateOf } from './state.ts';
 
 export interface ClustersOptions {
   /** The operator's clusters by name; `default` serves targets that name none. */
@@ -35,12 +36,17 @@ export function openClusters(options: ClustersOptions): Cluster {
   };
   return {
     inspect: async (target, signal) => inspect(find(target), target, signal),
-    setImage: async (target, image, signal) => setImage(find(target), target, image, signal),
+    setImages: async (target, images, signal) => setImages(find(target), target, images, signal),
     observe: (target, signal) => observed(() => find(target), target, signal),
     async lastLines(target, lines, signal) {
       const at = find(target);
       const workload = await read(at, target, signal);
       return lastLines(at.connection, target, workload, lines, signal);
+    },
+    async events(target, signal) {
+      const at = find(target);
+      const workload = await read(at, target, signal);
+      return warnings(at.connection, target, workload, signal);
     },
   };
 }
@@ -57,20 +63,25 @@ async function inspect(at: Place, target: RolloutTarget, signal: AbortSignal): P
 }
 
 /**
- * A strategic merge patch adds a container under a name that isn't there, silently and first in the list: so the name
- * is looked up before, and the answer is compared with what was asked for.
+ * A strategic merge patch adds a container under a name that isn't there, silently and first in the list: so the names
+ * are looked up before.
  */
-async function setImage(
+async function setImages(
   at: Place,
   target: RolloutTarget,
-  image: string,
+  images: Readonly<Record<string, string>>,
   signal: AbortSignal,
-): Promise<{ readonly generation: number; readonly image: string }> {
-  if (!/^[\w.:/@-]+$/.test(image)) throw new UserError(`${JSON.stringify(image)} is no image reference.`);
-  await read(at, target, signal);
+): Promise<{ readonly generation: number; readonly images: Readonly<Record<string, string>> }> {
+  for (const image of Object.values(images)) {
+    if (!/^[\w.:/@-]+$/.test(image)) throw new UserError(`${JSON.stringify(image)} is no image reference.`);
+  }
+  const before = await read(at, target, signal);
+  for (const container of Object.keys(images)) refuseMissing(before, target, container);
+  const said = Object.entries(images).map(([container, image]) => `${container} to ${image}`);
+  const containers = Object.entries(images).map(([name, image]) => ({ name, image }));
   const body = {
-    metadata: { annotations: { 'kubernetes.io/change-cause': `Slipway set ${target.container} to ${image}` } },
-    spec: { template: { spec: { containers: [{ name: target.container, image }] } } },
+    metadata: { annotations: { 'kubernetes.io/change-cause': `Slipway set ${said.join(', ')}` } },
+    spec: { template: { spec: { containers } } },
   };
   const query = { fieldManager: 'slipway', fieldValidation: 'Strict' };
   const doing = `patch ${target.kind} ${target.namespace}/${target.name}`;
@@ -78,7 +89,15 @@ async function setImage(
     at.connection.request({ method: 'PATCH', path: workloadPath(target), query, body }, signal),
   );
   const workload = parse(text, at);
-  return { generation: workload.metadata.generation ?? 0, image: imageOf(workload, target.container) ?? image };
+  return {
+    generation: workload.metadata.generation ?? 0,
+    images: { ...images, ...picked(imagesOf(workload), images) },
+  };
+}
+
+/** Of `all`, those whose names are in `asked`. */
+function picked(all: Readonly<Record<string, string>>, asked: Readonly<Record<string, string>>) {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(asked, name)));
 }
 
 async function* observed(find: () => Place, target: RolloutTarget, signal: AbortSignal): AsyncGenerator<WorkloadState> {
@@ -98,12 +117,17 @@ async function read(at: Place, target: RolloutTarget, signal: AbortSignal): Prom
     at.connection.request({ method: 'GET', path: workloadPath(target) }, signal),
   );
   const workload = parse(text, at);
-  if (imageOf(workload, target.container) !== null) return workload;
+  refuseMissing(workload, target, target.container);
+  return workload;
+}
+
+function refuseMissing(workload: Workload, target: RolloutTarget, container: string): void {
+  if (imageOf(workload, container) !== null) return;
   const { containers, initContainers = [] } = workload.spec.template.spec;
   const names = containers.map((it) => it.name).join(', ');
-  const isInit = initContainers.some((it) => it.name === target.container);
+  const isInit = initContainers.some((it) => it.name === container);
   throw new UserError(
-    `${target.kind} ${name} has no container ${target.container}${isInit ? ' (it is an init container)' : ''}; it has ${names}.`,
+    `${target.kind} ${target.namespace}/${target.name} has no container ${container}${isInit ? ' (it is an init container)' : ''}; it has ${names}.`,
   );
 }
 

@@ -3,7 +3,7 @@ import type { Connection } from './connection.ts';
 import { StatusError } from './errors.ts';
 import type { KubernetesObject, List, Pod, Workload } from './objects.ts';
 import { corePath, labelSelector, replicaSetsPath } from './paths.ts';
-import { currentPods, stateOf } from './state.ts';
+import { currentPods, type Seen, stateOf } from './state.ts';
 
 /** The last lines of the new version's failing container, or '' if there are none or they may not be read. At most 64 KB. */
 export async function lastLines(
@@ -13,12 +13,7 @@ export async function lastLines(
   lines: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const query = { labelSelector: labelSelector(workload.spec.selector) };
-  const [pods, replicaSets] = await Promise.all([
-    listed<Pod>(connection, corePath(target, 'pods'), query, signal),
-    target.kind === 'deployment' ? listed<KubernetesObject>(connection, replicaSetsPath(target), query, signal) : [],
-  ]);
-  const seen = { kind: target.kind, container: target.container, workload, replicaSets, pods, events: [] };
+  const seen = await ownedBy(connection, target, workload, signal);
   const current = currentPods(seen);
   const crash = stateOf(seen).troubles.find((it) => it.kind === 'crash');
   const pod = current.find((it) => it.metadata.name === crash?.pod) ?? current.find((it) => isUnready(it, target));
@@ -32,6 +27,21 @@ export async function lastLines(
     if (text !== '') return text;
   }
   return '';
+}
+
+/** What belongs to the workload now. Null where it may not be read. */
+export async function ownedBy(
+  connection: Connection,
+  target: RolloutTarget,
+  workload: Workload,
+  signal: AbortSignal,
+): Promise<Seen> {
+  const query = { labelSelector: labelSelector(workload.spec.selector) };
+  const [pods, replicaSets] = await Promise.all([
+    listed<Pod>(connection, corePath(target, 'pods'), query, signal),
+    target.kind === 'deployment' ? listed<KubernetesObject>(connection, replicaSetsPath(target), query, signal) : [],
+  ]);
+  return { kind: target.kind, container: target.container, workload, replicaSets, pods, events: [] };
 }
 
 async function log(
@@ -54,7 +64,7 @@ async function log(
   }
 }
 
-async function listed<T>(
+export async function listed<T>(
   connection: Connection,
   path: string,
   query: Readonly<Record<string, string>>,

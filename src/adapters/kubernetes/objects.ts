@@ -7,6 +7,7 @@ export interface KubernetesObject {
     readonly uid?: string;
     readonly resourceVersion?: string;
     readonly generation?: number;
+    readonly creationTimestamp?: string;
     readonly deletionTimestamp?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
@@ -89,11 +90,15 @@ interface ContainerState {
 }
 
 export interface ClusterEvent extends KubernetesObject {
-  readonly involvedObject: { readonly uid?: string; readonly fieldPath?: string };
+  readonly involvedObject: { readonly uid?: string; readonly name?: string; readonly fieldPath?: string };
   readonly reason?: string;
   readonly message?: string;
   readonly type?: string;
   readonly lastTimestamp?: string | null;
+  /** These three are what newer writers of events use. */
+  readonly eventTime?: string | null;
+  readonly series?: { readonly count?: number; readonly lastObservedTime?: string } | null;
+  readonly count?: number;
 }
 
 export interface List<T> {

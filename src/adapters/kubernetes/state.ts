@@ -47,6 +47,9 @@ function factsOf(seen: Seen): WorkloadState {
     partition: numberOf(partition),
     settled: kind !== 'statefulset' || status.currentRevision === status.updateRevision,
     image: textOf(imageOf(workload, seen.container)),
+    images: imagesOf(workload),
+    restarts: currentPods(seen).reduce((sum, pod) => sum + restartsOf(pod), 0),
+    held: '',
     conditions: (status.conditions ?? []).map((it) => ({
       type: textOf(it.type),
       status: textOf(it.status),
@@ -74,6 +77,15 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** Images in the pod template by container. */
+export function imagesOf(workload: Workload): Readonly<Record<string, string>> {
+  return Object.fromEntries(workload.spec.template.spec.containers.map((it) => [textOf(it.name), textOf(it.image)]));
+}
+
+function restartsOf(pod: Pod): number {
+  return (pod.status?.containerStatuses ?? []).reduce((sum, it) => sum + numberOf(it.restartCount), 0);
+}
+
 /** Image of the container in the pod template, or null if there is no such container. */
 export function imageOf(workload: Workload, container: string): string | null {
   return workload.spec.template.spec.containers.find((it) => it.name === container)?.image ?? null;
@@ -98,9 +110,17 @@ export function currentPods(
   if (replicaSets === null) {
     return living.filter((it) => it.metadata.name?.startsWith(`${workload.metadata.name}-`) && hasImage(it, seen));
   }
-  const owned = replicaSets.filter((it) => isOwned(it, uid));
-  const newest = owned.sort((a, b) => revisionOf(b) - revisionOf(a))[0];
+  const newest = newestOwned(seen);
   return living.filter((it) => isOwned(it, newest?.metadata.uid ?? ''));
+}
+
+/** What makes the newest version's pods for the workload, if it doesn't make them itself. */
+export function newestOwned({
+  workload,
+  replicaSets,
+}: Pick<Seen, 'workload' | 'replicaSets'>): KubernetesObject | null {
+  const owned = (replicaSets ?? []).filter((it) => isOwned(it, workload.metadata.uid ?? ''));
+  return owned.toSorted((a, b) => revisionOf(b) - revisionOf(a))[0] ?? null;
 }
 
 function hasImage(pod: Pod, seen: Pick<Seen, 'container' | 'workload'>): boolean {

@@ -176,7 +176,8 @@ describe('what is refused', () => {
 
   it('takes no image with a space', async () => {
     fixture = await startFixture();
-    await expect(fixture.cluster.setImage(target, ' r/demo:v2', never)).rejects.toBeInstanceOf(UserError);
+    const asked = fixture.cluster.setImages(target, { api: ' r/demo:v2' }, never);
+    await expect(asked).rejects.toBeInstanceOf(UserError);
   });
 
   it('explains missing rights', async () => {

@@ -88,7 +88,7 @@ describe('a watch', () => {
 
   it('never shows an older state after a newer one', async () => {
     fixture = await startFixture();
-    await fixture.cluster.setImage(target, 'r/demo:v2', never);
+    await fixture.cluster.setImages(target, { api: 'r/demo:v2' }, never);
     const stop = AbortSignal.timeout(10_000);
     const seen: number[] = [];
     for await (const state of fixture.cluster.observe(target, stop)) {
