@@ -62,8 +62,14 @@ export interface PreviewCluster {
    * removes those of an earlier time that aren't among them. UserError for what isn't allowed there, with the object's name.
    */
   apply(preview: PreviewRequest, signal: AbortSignal): Promise<readonly RolloutTarget[]>;
-  /** Removes the namespace, if it is one that Slipway made, and waits until it is gone. */
-  remove(at: { readonly cluster: string | null; readonly namespace: string }, signal: AbortSignal): Promise<void>;
+  /**
+   * Removes the namespace, if it is the one that Slipway made for this pull request, and waits until it is gone; fine if it is
+   * gone already. UserError if it is somebody else's. PlatformError if it is still there after two minutes.
+   */
+  remove(
+    at: Pick<PreviewRequest, 'cluster' | 'namespace' | 'repository' | 'number'>,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface PreviewRequest {
@@ -85,13 +91,16 @@ export interface GitOps {
     files: readonly string[],
     signal: AbortSignal,
   ): Promise<{ readonly branch: string; readonly head: string; readonly files: ReadonlyMap<string, string | null> }>;
-  /** Commits on top of `head`; UserError with `retry` in mind: PlatformError if the branch has moved. Answers the new commit. */
+  /** Commits on top of `head`, all files at once. PlatformError if the branch has moved: read it again. */
   commit(
     at: { readonly repository: string; readonly branch: string; readonly head: string },
     change: { readonly files: ReadonlyMap<string, string>; readonly message: string },
     signal: AbortSignal,
-  ): Promise<string>;
-  /** Opens a pull request of a new branch (made at `head` with the change), or answers the one that is open from it. */
+  ): Promise<{ readonly sha: string; readonly url: string }>;
+  /**
+   * Opens a pull request of the branch `from` (made at `head` with the change), or answers the one that is open from it, or
+   * was opened with this very body: an earlier answer may have been lost.
+   */
   propose(
     at: { readonly repository: string; readonly branch: string; readonly head: string; readonly from: string },
     change: { readonly files: ReadonlyMap<string, string>; readonly message: string; readonly body: string },
@@ -102,6 +111,8 @@ export interface GitOps {
     number: number,
     signal: AbortSignal,
   ): Promise<{ readonly state: 'open' | 'merged' | 'closed'; readonly url: string }>;
+  /** Closes it with a comment, if it is open. */
+  close(repository: string, number: number, comment: string, signal: AbortSignal): Promise<void>;
 }
 
 /** What the operator allows for previews. */

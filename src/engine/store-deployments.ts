@@ -57,6 +57,8 @@ export interface DeploymentDetails {
 /** How far a deployment by commit got. */
 export interface GitOpsProgress {
   readonly attempt: number;
+  /** When it began, milliseconds since the epoch: its time limits count from here. */
+  readonly since?: number;
   readonly branch?: string;
   readonly commit?: string;
   readonly pullRequest?: number;

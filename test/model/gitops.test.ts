@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseAllDocuments, stringify } from 'yaml';
 import { parseField } from '#src/model/field-path.ts';
 import { fieldValue, setField } from '#src/model/gitops.ts';
@@ -126,10 +126,9 @@ describe('a field is set, and nothing else changes', () => {
         for (const path of leaves({ value })) {
           const field = path.map((it) => (typeof it === 'number' ? `[${it}]` : `["${it}"]`)).join('');
           const done = setField(isJson ? 'a.json' : 'a.yaml', text, field, wanted);
-          if (done.kind === 'refused') {
-            expect(done.message).toMatch(/block of text/);
-            continue;
-          }
+          const isBlock = done.kind === 'refused' && done.message.includes('block of text');
+          if (isBlock) continue;
+          if (done.kind === 'refused') throw new Error(done.message);
           const read: unknown = parseAllDocuments(done.text)[0]?.toJS();
           expect(read).toEqual(changed({ value }, path, wanted));
           expect(parseAllDocuments(done.text)).toHaveLength(1);
