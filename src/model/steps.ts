@@ -124,6 +124,11 @@ function alone(_workload: StepsWorkload, seen: Seen, index: number): Move | null
   return { kind: 'wait', index, pods: 'stable' };
 }
 
+/** What is remembered when waiting for the stable pods, on the way back, has no use any more. */
+export function givenUp({ beside, gaveUp }: Seen): Seen['gaveUp'] {
+  return beside === null || gaveUp === 'beside' ? 'alone' : 'beside';
+}
+
 /** Going back failed and it stands on the new images, broken: what is beside it may be all that serves. */
 export function isLeft({ stable, beside, gaveUp }: Seen): boolean {
   return beside !== null && stable !== null && stable.images === 'new' && !stable.settled && gaveUp !== 'no';
@@ -210,11 +215,9 @@ export function besideName(name: string, kind: Strategy['kind']): string {
 /** A name or a label's value that fits: long ones end with what tells them apart. */
 export function shortened(name: string): string {
   if (name.length <= 63) return name;
-  const tail = name.slice(-15).replace(/^[^a-z0-9]+/, '');
-  return `${name.slice(0, 63 - tail.length - 9).replace(/[^a-z0-9]+$/, '')}-${fingerprint(name)}${tail === '' ? '' : `-${tail}`}`.slice(
-    0,
-    63,
-  );
+  const head = name.slice(0, 40).replace(/[^a-z0-9]+$/i, '');
+  const tail = name.slice(-14).replace(/^[^a-z0-9]+/i, '');
+  return `${head}-${fingerprint(name)}-${tail}`;
 }
 
 /** Words for the versions of an application, by which its pods are usually told apart. */
