@@ -82,6 +82,8 @@ export interface RunStore {
   unfinishedOfPullRequest(repositoryId: number, number: number): Promise<readonly Run[]>;
   /** True if there is any run of this commit with this runKey. */
   exists(repositoryId: number, sha: string, runKey: string): Promise<boolean>;
+  /** Runs with this runKey, of whatever commit, newest first; at most 20. */
+  ofKey(repositoryId: number, runKey: string): Promise<readonly Run[]>;
   /** Asks for the run's end. False (and nothing changes) if it is completed or was asked for before; a person may still ask after Slipway. */
   cancel(id: string, cancellation: Cancellation): Promise<boolean>;
   /** Asks for the end of one job. As `cancel`. A restart of the job clears it. */

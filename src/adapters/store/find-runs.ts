@@ -15,6 +15,7 @@ type Finds =
   | 'unfinished'
   | 'unfinishedOfPullRequest'
   | 'exists'
+  | 'ofKey'
   | 'list'
   | 'ofCommit'
   | 'ofBranch'
@@ -50,6 +51,18 @@ export function findRuns(db: Database, dialect: Dialect): Pick<RunStore, Finds> 
         .where('run_key', '=', key)
         .executeTakeFirst();
       return row !== undefined;
+    },
+
+    async ofKey(repositoryId, key) {
+      const rows = await db
+        .selectFrom('runs')
+        .selectAll()
+        .where('repository_id', '=', repositoryId)
+        .where('run_key', '=', key)
+        .orderBy('id', 'desc')
+        .limit(20)
+        .execute();
+      return rows.map(toRun);
     },
 
     async unfinished() {

@@ -61,5 +61,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     where at is not null`.execute(db);
   await sql`create index heads_in_order
     on heads (repository_id, number, coalesce(at, received_at), received_at, id)`.execute(db);
+  await db.schema.createIndex('runs_by_key').on('runs').columns(['repository_id', 'run_key', 'id']).execute();
   await db.schema.createIndex('heads_by_age').on('heads').column('received_at').execute();
 }
