@@ -65,7 +65,7 @@ export interface RolloutResult {
  */
 export async function rollOut(given: RolloutRequest): Promise<RolloutResult> {
   const request = { ...given, time: given.time ?? realTime };
-  const planned = request.begun ?? (await plan(request));
+  const planned = request.begun ?? (await planRollout(request));
   if ('outcome' in planned) return { outcome: planned.outcome, changes: [], summary: 'Nothing was changed.' };
   const targets = request.items.map(({ target }) => target);
   const units = unitsOf(targets);
@@ -104,8 +104,11 @@ async function eachUnit(request: Request, units: readonly Unit[], act: (unit: Un
   if (failed) throw failed.reason;
 }
 
-async function plan(request: Request): Promise<readonly RolloutChange[] | { readonly outcome: Outcome }> {
-  const { items, cluster, clock, leave, time, timeoutMs, onProgress } = request;
+/** What `rollOut` would begin with (as `begun`), or why it wouldn't. Changes nothing. */
+export async function planRollout(
+  request: RolloutRequest,
+): Promise<readonly RolloutChange[] | { readonly outcome: Outcome }> {
+  const { items, cluster, clock, leave, time = realTime, timeoutMs, onProgress } = request;
   const signal = AbortSignal.any([request.signal, leave]);
   const deadline = deadlineSince(clock.now(), timeoutMs, clock, time);
   const inspect = (target: RolloutTarget) => async (): Promise<WorkloadState | Error> => {
