@@ -2,7 +2,7 @@ import type { ApprovalRule } from '#src/model/deploy-rules.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import type { Role } from '#src/model/trust.ts';
-import type { Parts } from '../parts.ts';
+import type { Parts } from '#src/engine/parts.ts';
 
 type Wake = (runId: string) => Promise<void>;
 

@@ -3,7 +3,7 @@ import { type Outcome, PlatformError } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
-import type { Parts } from '../parts.ts';
+import type { Parts } from '#src/engine/parts.ts';
 
 export type GateAnswer =
   | { readonly kind: 'go' }

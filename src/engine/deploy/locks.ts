@@ -1,7 +1,7 @@
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Parts } from '../parts.ts';
-import type { Lock } from '../store-deployments.ts';
+import type { Parts } from '#src/engine/parts.ts';
+import type { Lock } from '#src/engine/store-deployments.ts';
 
 type Wake = (runId: string) => Promise<void>;
 

@@ -1,7 +1,7 @@
 import type { PeopleRule } from '#src/model/deploy-rules.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Repository } from '#src/model/repository.ts';
-import type { Parts } from '../parts.ts';
+import type { Parts } from '#src/engine/parts.ts';
 
 /**
  * Why this person may not deploy to the environment, by the operator's rule and the environment's, as GitHub reports
