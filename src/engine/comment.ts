@@ -29,6 +29,8 @@ export async function comment(parts: Parts, event: CommentEvent, wake: Wake): Pr
       return await cancel(parts, event, wake);
     case 'deploy':
       return await deploy(parts, event, command.environment, wake);
+    default:
+      return 'Not there yet.';
     case 'ok-to-test':
       return await okToTest(parts, event, command.sha, wake);
   }

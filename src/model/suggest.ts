@@ -24,8 +24,8 @@ export function list(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-/** Levenshtein's, where two neighbours changing places count once. */
-function distance(a: string, b: string): number {
+/** How many slips lie between two words: Levenshtein's, where two neighbours changing places count once. */
+export function distance(a: string, b: string): number {
   let before: number[] = [];
   let above = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i += 1) {

@@ -1,6 +1,16 @@
-import { PlatformError } from '#src/model/outcome.ts';
-import type { Repository } from '#src/model/repository.ts';
-import type { Parts } from '../parts.ts';
+import { type DeployMode, noRules } from '#src/model/deploy-rules.ts';
+import { rollbackTarget } from '#src/model/deploy/rollback-target.ts';
+import { type DeployTrigger, runKey } from '#src/model/event.ts';
+import { codeSpan } from '#src/model/harmless.ts';
+import { UserError } from '#src/model/outcome.ts';
+import type { EnvironmentSpec, RolloutTarget } from '#src/model/pipeline.ts';
+import { fullName, type Repository } from '#src/model/repository.ts';
+import { list } from '#src/model/suggest.ts';
+import type { Run } from '#src/model/run.ts';
+import type { Parts } from '#src/engine/parts.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
+import { environmentCalled, guess, knownEnvironments, nameAmong } from './environment.ts';
+import { refuseNow, type Wish } from './gate.ts';
 
 /** Who asks for a deployment, and by what. `operator`: the server's own command line, which needs no role on GitHub. */
 export interface Asker {
@@ -58,16 +68,258 @@ export interface PromoteAsk {
 type Wake = (runId: string) => Promise<void>;
 
 /** Deploys a commit to an environment, or says why not; audited either way. Throws PlatformError if that can't be found out. */
-export async function requestDeploy(_parts: Parts, _ask: DeployAsk, _wake: Wake): Promise<Requested> {
-  throw new PlatformError('Not there yet.');
+export async function requestDeploy(parts: Parts, ask: DeployAsk, wake: Wake): Promise<Requested> {
+  const { repository, commit, number, request, params } = ask;
+  return await settled(parts, { ...ask, mode: 'deploy', subject: ask.environment }, wake, async () => {
+    const spec = environmentCalled(await knownEnvironments(parts, repository), ask.environment, repository);
+    const images = await builtImages(parts, repository, commit.sha, spec);
+    await refuse(parts, wishOf(ask, spec, { mode: 'deploy', sha: commit.sha, images }));
+    return {
+      ...triggerOf(ask, 'deploy', spec.name),
+      sha: commit.sha,
+      ref: commit.ref,
+      branch: commit.branch,
+      title: commit.title,
+      number,
+      request,
+      ...(commit.tag === undefined ? {} : { tag: commit.tag }),
+      ...(params === undefined || Object.keys(params).length === 0 ? {} : { params }),
+    };
+  });
 }
 
-/** Restores the digests of an earlier healthy deployment. As requestDeploy. */
-export async function requestRollback(_parts: Parts, _ask: RollbackAsk, _wake: Wake): Promise<Requested> {
-  throw new PlatformError('Not there yet.');
+/** Deployments among which the one to restore is looked for. */
+const remembered = 200;
+
+/**
+ * Restores the digests of an earlier healthy deployment. As requestDeploy. Everything is known from the store: a rollback
+ * waits neither for git nor for what is deployed there now, which ends.
+ */
+export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake): Promise<Requested> {
+  const { repository, number, request, overLock } = ask;
+  const { deployments } = parts.store;
+  return await settled(parts, { ...ask, mode: 'rollback', subject: ask.environment }, wake, async () => {
+    const known = await deployments.environments(repository.id);
+    const environment = nameAmong(known, ask.environment);
+    if (environment === null || environment.startsWith('preview/')) {
+      const names = known.filter((name) => !name.startsWith('preview/'));
+      throw new UserError(
+        `Nothing was deployed to an environment ${codeSpan(ask.environment)} before. ${names.length === 0 ? '' : guess(ask.environment, names).replace('It has', 'There is')}`.trim(),
+      );
+    }
+    const history = await deployments.list(repository.id, environment, remembered);
+    const target = rollbackTarget(history, ask.to);
+    if (target.kind === 'none') throw new UserError(target.message);
+    const { record } = target;
+    const { rollout, images } = restored(record);
+    const allow = (history[0] ?? record).details.allow ?? null;
+    const wish = wishOf(ask, { name: environment, allow }, { mode: 'rollback', sha: record.sha, images });
+    await refuse(parts, overLock ? { ...wish, overLock } : wish);
+    await endOthers(parts, repository, environment, ask, wake);
+    return {
+      ...triggerOf(ask, 'rollback', environment),
+      ...(await commitOf(parts, record, repository)),
+      number,
+      request,
+      restore: { deployment: record.id, images, rollout },
+      ...(overLock ? { overLock } : {}),
+    };
+  });
 }
 
 /** Deploys to `to` the digests that are healthy in `from` now. As requestDeploy. */
-export async function requestPromote(_parts: Parts, _ask: PromoteAsk, _wake: Wake): Promise<Requested> {
-  throw new PlatformError('Not there yet.');
+export async function requestPromote(parts: Parts, ask: PromoteAsk, wake: Wake): Promise<Requested> {
+  const { repository, number, request } = ask;
+  const subject = `${ask.from} to ${ask.to}`;
+  return await settled(parts, { ...ask, environment: ask.to, mode: 'promote', subject }, wake, async () => {
+    const environments = await knownEnvironments(parts, repository);
+    const from = environmentCalled(environments, ask.from, repository);
+    const to = environmentCalled(environments, ask.to, repository);
+    if (from === to) throw new UserError(`${codeSpan(from.name)} is promoted to another environment, not to itself.`);
+    const record = await parts.store.deployments.lastHealthy(repository.id, from.name, null);
+    if (record?.state !== 'success') {
+      throw new UserError(
+        `Nothing healthy runs in ${codeSpan(from.name)} by Slipway now, so there is nothing to promote.`,
+      );
+    }
+    const images = record.details.images ?? {};
+    const missing = [...new Set(to.rollout.map((target) => target.image))].filter((image) => !(image in images));
+    if (missing.length > 0) {
+      const names = list(missing.map(codeSpan));
+      throw new UserError(
+        `${codeSpan(to.name)} rolls out ${names}, of which no image was deployed to ${codeSpan(from.name)}. Deploy the commit by itself: \`/deploy ${to.name} ${record.sha}\`.`,
+      );
+    }
+    await refuse(parts, wishOf(ask, to, { mode: 'promote', sha: record.sha, images }));
+    return {
+      ...triggerOf(ask, 'promote', to.name),
+      ...(await commitOf(parts, record, repository)),
+      number,
+      request,
+      restore: { deployment: record.id, images },
+    };
+  });
+}
+
+/** Makes the run, once for each request, and the audit record of what was decided. */
+async function settled(
+  parts: Parts,
+  ask: {
+    readonly repository: Repository;
+    readonly environment: string;
+    readonly by: Asker;
+    readonly number: number | null;
+    readonly request: string;
+    readonly mode: DeployMode;
+    readonly subject: string;
+  },
+  wake: Wake,
+  decide: () => Promise<DeployTrigger>,
+): Promise<Requested> {
+  const { repository, by, number, mode, subject } = ask;
+  const before = await madeBefore(parts, ask);
+  if (before !== null) return accepted(parts, before);
+  const audit = async (decision: 'allowed' | 'refused', reason: string): Promise<void> =>
+    await parts.store.audit.append({
+      at: parts.clock.now(),
+      actor: by.login,
+      action: `${mode} ${by.via}`,
+      repository: fullName(repository),
+      subject,
+      decision,
+      reason,
+    });
+  let trigger: DeployTrigger;
+  try {
+    trigger = await decide();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    await audit('refused', error.message);
+    return { kind: 'refused', message: error.message };
+  }
+  const { run, created } = await parts.store.runs.create({
+    repository,
+    trigger,
+    pullRequest: number,
+    at: parts.clock.now(),
+  });
+  void wake(run.id);
+  if (created) {
+    const over = trigger.overLock ? ' The lock, if there is one, is gone over.' : '';
+    await audit('allowed', `Asked for ${number === null ? `by ${by.via}` : `in #${number}`}: ${trigger.sha}.${over}`);
+    parts.log.info({ run: run.id, environment: trigger.environment, mode, by: by.login }, 'a deployment was asked for');
+  }
+  return accepted(parts, run);
+}
+
+function accepted(parts: Parts, run: Run): Requested {
+  const { trigger } = run;
+  const environment = trigger.kind === 'deploy' ? trigger.environment : '';
+  const verb = trigger.kind === 'deploy' && trigger.mode === 'rollback' ? 'Rolls back' : 'Deploys to';
+  const message = `${verb} ${codeSpan(environment)}: \`${trigger.sha.slice(0, 12)}\`, [run ${run.id}](${parts.runUrl(run)}).`;
+  return { kind: 'accepted', runId: run.id, message };
+}
+
+/** The run that the same request made before: maybe of another commit, because things have changed since. */
+async function madeBefore(
+  parts: Parts,
+  { repository, environment, request }: { repository: Repository; environment: string; request: string },
+): Promise<Run | null> {
+  // The name in the run is as the file has it.
+  const key = runKey({ kind: 'deploy', environment, request } as DeployTrigger);
+  const [run] = await parts.store.runs.ofKey(repository.id, key);
+  return run ?? null;
+}
+
+function wishOf(
+  ask: { readonly repository: Repository; readonly by: Asker },
+  environment: EnvironmentSpec | { readonly name: string; readonly allow: Wish['rules']['allow'] },
+  what: Pick<Wish, 'mode' | 'sha' | 'images'>,
+): Wish {
+  const { by, repository } = ask;
+  const rules = 'rules' in environment ? environment.rules : { ...noRules, allow: environment.allow };
+  const { login, via, operator } = by;
+  const wish = { ...what, repository, environment: environment.name, rules, login, via };
+  return operator === true ? { ...wish, operator } : wish;
+}
+
+/** UserError if it can't be deployed now. */
+async function refuse(parts: Parts, wish: Wish): Promise<void> {
+  const refusal = await refuseNow(parts, wish);
+  if (refusal !== null) throw new UserError(refusal);
+}
+
+function triggerOf({ by }: { readonly by: Asker }, mode: DeployMode, environment: string) {
+  return { kind: 'deploy', environment, actor: by.login, mode, via: by.via } as const;
+}
+
+/** The commit of an earlier deployment, for the run that repeats its digests. */
+async function commitOf(
+  parts: Parts,
+  { runId, sha, details }: DeploymentRecord,
+  repository: Repository,
+): Promise<Pick<DeployTrigger, 'sha' | 'ref' | 'branch' | 'tag' | 'title'>> {
+  const { branch = '', tag, number, title = '' } = details;
+  // Runs are kept for a time.
+  const run = await parts.store.runs.get(runId);
+  const named = tag !== undefined ? `refs/tags/${tag}` : branch !== '' ? `refs/heads/${branch}` : null;
+  const pull = typeof number === 'number' ? `refs/pull/${number}/head` : null;
+  const ref = run?.trigger.ref ?? named ?? pull ?? `refs/heads/${repository.defaultBranch}`;
+  return { sha, ref, branch, title, ...(tag === undefined ? {} : { tag }) };
+}
+
+/** Digests by image job of the commit, as far as they are built. */
+async function builtImages(
+  parts: Parts,
+  repository: Repository,
+  sha: string,
+  { rollout }: EnvironmentSpec,
+): Promise<Readonly<Record<string, string>>> {
+  const jobs = [...new Set(rollout.map((target) => target.image))];
+  const found = await Promise.all(jobs.map((job) => parts.store.images.find(repository.id, sha, job)));
+  return Object.fromEntries(found.flatMap((image) => (image === null ? [] : [[image.job, image.image]])));
+}
+
+/** What the deployment rolled out. A record of an older version has only what became of the workloads. */
+function restored({ details, changes, environment }: DeploymentRecord): {
+  readonly rollout: readonly RolloutTarget[];
+  readonly images: Readonly<Record<string, string>>;
+} {
+  if (details.rollout !== undefined && details.images !== undefined) {
+    return { rollout: details.rollout, images: details.images };
+  }
+  const images: Record<string, string> = {};
+  const rollout = changes.map(({ workload, container, kind, cluster, after }, index) => {
+    const [namespace, name] = workload.split('/');
+    if (container === undefined || kind === undefined || namespace === undefined || name === undefined) {
+      throw new UserError(
+        `An older version of Slipway made that deployment to ${codeSpan(environment)}, and didn't write down what of it can be restored. Deploy the commit again.`,
+      );
+    }
+    const image = `image-${index + 1}`;
+    images[image] = after;
+    return { kind, cluster: cluster ?? null, namespace, name, container, image };
+  });
+  return { rollout, images };
+}
+
+/** What is deployed to the environment, or waits for it, ends: a rollback that waits helps nobody. */
+async function endOthers(
+  parts: Parts,
+  repository: Repository,
+  environment: string,
+  { by }: RollbackAsk,
+  wake: Wake,
+): Promise<void> {
+  const reason = `Cancelled by @${by.login}, who rolls ${environment} back.`;
+  const others = await parts.store.runs.deploying(repository.id);
+  await Promise.all(
+    others
+      .filter(({ job }) => job.plan.work.kind === 'deploy' && job.plan.work.environment === environment)
+      .map(async ({ run, job }) => {
+        await parts.store.runs.cancelJob(job.id, { reason, by: 'person' });
+        parts.store.signals.send('run', run.id);
+        void wake(run.id);
+      }),
+  );
 }

@@ -1,0 +1,51 @@
+/** A head that a pull request had; see Head in the engine's store. Times are milliseconds since the epoch. */
+export interface KnownHead {
+  readonly sha: string;
+  /** By GitHub's clock, in whole seconds; null where it didn't say. */
+  readonly at: number | null;
+  readonly receivedAt: number;
+}
+
+/** What a command in a comment is about. */
+export type BoundHead =
+  | { readonly kind: 'head'; readonly sha: string }
+  /** `from`: the head before the comment, as far as that is known. */
+  | { readonly kind: 'moved'; readonly from: string | null; readonly to: string };
+
+/**
+ * The commit that was the pull request's head when a comment was written (`at`), if it still is (`live`). The times have
+ * whole seconds: a head of the comment's own second may have come before or after it, and counts as moved. Without any
+ * record the live head counts.
+ */
+export function boundHead(heads: readonly KnownHead[], live: string, at: number): BoundHead {
+  if (heads.length === 0) return { kind: 'head', sha: live };
+  const changes = changesOf(heads);
+  const before = changes.filter((head) => isBefore(head, at));
+  const from = before.at(-1)?.sha ?? null;
+  const unclear = changes.some((head) => !isBefore(head, at) && !isAfter(head, at));
+  return from === live && !unclear ? { kind: 'head', sha: live } : { kind: 'moved', from, to: live };
+}
+
+/** In order of time; what was told of a commit that was the head already changed nothing. */
+function changesOf(heads: readonly KnownHead[]): readonly KnownHead[] {
+  return heads
+    .toSorted((a, b) => timeOf(a) - timeOf(b) || a.receivedAt - b.receivedAt)
+    .filter((head, index, all) => all[index - 1]?.sha !== head.sha);
+}
+
+function timeOf(head: KnownHead): number {
+  return head.at ?? head.receivedAt;
+}
+
+function isBefore(head: KnownHead, at: number): boolean {
+  // What was received before the comment's second was the head before it, whatever GitHub says.
+  return head.at === null ? head.receivedAt <= at : seconds(head.at) < seconds(at);
+}
+
+function isAfter(head: KnownHead, at: number): boolean {
+  return head.at !== null && seconds(head.at) > seconds(at);
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
