@@ -1,0 +1,10 @@
+import { digestOf } from './deploy/order.ts';
+
+/** `shop@1a2b3c4d5e6f` or `shop:1.4`: an image as people tell it from others. */
+export function shortImage(image: string): string {
+  const last = image.slice(image.lastIndexOf('/') + 1);
+  const digest = digestOf(image);
+  if (digest === null) return last;
+  const name = last.slice(0, last.indexOf('@')).replace(/:.*/, '');
+  return `${name}@${digest.slice(digest.indexOf(':') + 1).slice(0, 12)}`;
+}
