@@ -1,14 +1,18 @@
 import { loadPipeline } from '#src/dialects/index.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
-import type { Trigger } from '#src/model/event.ts';
+import { imageJobs } from '#src/model/environment.ts';
+import type { DeployTrigger, Trigger } from '#src/model/event.ts';
 import { type Outcome, PlatformError, UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec, Pipeline } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { isStrange } from '#src/model/trust.ts';
+import { checksOf } from '#src/planner/checks.ts';
 import { matchingEnvironments } from '#src/planner/deploy.ts';
 import { plan } from '#src/planner/plan.ts';
+import type { PreviewPlan } from '#src/planner/pull-request.ts';
+import { rollbackPlan } from '#src/planner/rollback.ts';
 import { outcomeOf } from './errors.ts';
 import { trustedRuns } from './inputs.ts';
 import type { Parts } from './parts.ts';
@@ -59,6 +63,8 @@ export async function loadPlan(parts: Parts, run: Run, stop: AbortSignal): Promi
 
 async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<LoadedPlan> {
   const { repository, trigger } = run;
+  if (trigger.kind === 'deploy' && trigger.mode === 'rollback') return await loadRollback(parts, trigger);
+  if (trigger.kind === 'deploy' && trigger.mode === 'promote') return await loadPromotion(parts, run, signal);
   const commit: Commit = { sha: trigger.sha, ref: trigger.ref };
   // Read beside the pipeline file: somebody waits for the first line.
   const message = parts.source.message(repository, commit, signal);
@@ -74,10 +80,38 @@ async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<Loaded
     message: await message,
     done: await doneJobs(parts, run),
     strange: isStrange(run),
+    preview: await previewFor(parts, run, own.pipeline, signal),
+    showsPlan: own.pipeline.environments.length > 0,
   });
   if (planned.kind === 'refused') return ended({ kind: 'failure', reason: planned.message }, own.diagnostics);
   const chosen = parts.choose ? parts.choose(planned.plan) : planned.plan;
   return { kind: 'plan', plan: chosen, file: pipeline.file, diagnostics: own.diagnostics };
+}
+
+/** Without a look at the repository: a rollback must be quick, and work also if the pipeline file is the mistake. */
+async function loadRollback(parts: Parts, trigger: DeployTrigger): Promise<LoadedPlan> {
+  const record = await parts.store.deployments.get(trigger.restore?.deployment ?? '');
+  const job = record && (await parts.store.runs.job(record.jobId));
+  return { kind: 'plan', plan: rollbackPlan(trigger, job?.plan ?? null), file: '', diagnostics: [] };
+}
+
+/** Digests move, nothing is built: the commit's own file has a say only if one of its jobs is a check between steps. */
+async function loadPromotion(parts: Parts, run: Run, signal: AbortSignal): Promise<LoadedPlan> {
+  const { repository, trigger } = run;
+  const found = await environmentsOf(parts, repository, signal);
+  if (found.kind === 'ended') return found;
+  const { environments } = found;
+  const target = environments.filter(({ name }) => trigger.kind === 'deploy' && name === trigger.environment);
+  const own =
+    checksOf(target).length > 0
+      ? await pipelineAt(parts, repository, { sha: trigger.sha, ref: trigger.ref }, signal)
+      : null;
+  if (own?.kind === 'ended') return own;
+  const nothing = { dialect: 'native', file: `The file of ${repository.defaultBranch}`, jobs: [], concurrency: null };
+  const pipeline: Pipeline = { ...(own?.pipeline ?? nothing), environments };
+  const planned = plan(pipeline, trigger, repository, { message: '', done: new Set(), strange: isStrange(run) });
+  if (planned.kind === 'refused') return ended({ kind: 'failure', reason: planned.message });
+  return { kind: 'plan', plan: planned.plan, file: own?.pipeline.file ?? '', diagnostics: own?.diagnostics ?? [] };
 }
 
 /** The environments that the default branch's pipeline file has now: nobody can add one by a pull request. */
@@ -86,14 +120,35 @@ export async function environmentsOf(
   repository: Repository,
   signal: AbortSignal,
 ): Promise<{ readonly kind: 'environments'; readonly environments: readonly EnvironmentSpec[] } | Ended> {
-  const ref = `refs/heads/${repository.defaultBranch}`;
-  const sha = await parts.source.resolve(repository, ref, signal);
-  if (sha === null) return { kind: 'environments', environments: [] };
-  const loaded = await pipelineAt(parts, repository, { sha, ref }, signal);
-  if (loaded.kind === 'pipeline') return { kind: 'environments', environments: loaded.pipeline.environments };
-  if (loaded.outcome.kind === 'neutral') return { kind: 'environments', environments: [] };
+  const loaded = await defaultPipeline(parts, repository, signal);
+  if (loaded?.kind === 'pipeline') return { kind: 'environments', environments: loaded.pipeline.environments };
+  if (loaded === null || loaded.outcome.kind === 'neutral') return { kind: 'environments', environments: [] };
   const reason = `The pipeline file of ${repository.defaultBranch} has mistakes, so its environments can't be used.`;
   return { ...loaded, outcome: { kind: 'failure', reason } };
+}
+
+/** Null if there is no such branch. */
+async function defaultPipeline(
+  parts: Pick<Parts, 'source'>,
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<LoadedPipeline | null> {
+  const ref = `refs/heads/${repository.defaultBranch}`;
+  const sha = await parts.source.resolve(repository, ref, signal);
+  return sha === null ? null : await pipelineAt(parts, repository, { sha, ref }, signal);
+}
+
+/** The preview of a pull request whose own file asks for one; what it is made of is the default branch's to say. */
+async function previewFor(parts: Parts, run: Run, own: Pipeline, signal: AbortSignal): Promise<PreviewPlan | null> {
+  if (!own.preview || run.trigger.kind !== 'pull_request' || isStrange(run)) return null;
+  const { defaultBranch } = run.repository;
+  const loaded = await defaultPipeline(parts, run.repository, signal);
+  if (loaded?.kind === 'pipeline' && loaded.pipeline.preview) return { kind: 'preview', spec: loaded.pipeline.preview };
+  const why =
+    loaded?.kind === 'ended' && loaded.outcome.kind === 'failure'
+      ? `The pipeline file of ${defaultBranch} has mistakes, so its "preview" can't be used.`
+      : `${defaultBranch} has no "preview" in its pipeline file yet: previews begin once this is merged.`;
+  return { kind: 'skipped', reason: why };
 }
 
 /** Only what can deploy needs environments; a push to the default branch has them in its own file. */
@@ -118,13 +173,14 @@ async function environmentsFor(
   }
 }
 
-/** Environments and jobs may come from different commits: an image job may be missing here. */
+/** Environments and jobs may come from different commits: an image job may be missing here. A promotion needs none. */
 function missingImage(pipeline: Pipeline, trigger: Trigger): string | null {
+  if (trigger.kind === 'deploy' && trigger.mode === 'promote') return null;
   const images = new Set(pipeline.jobs.filter((job) => job.kind === 'image').map((job) => job.id));
   for (const environment of matchingEnvironments(pipeline, trigger)) {
-    const target = environment.rollout.find((t) => !images.has(t.image));
-    if (target !== undefined) {
-      return `The environment "${environment.name}" rolls out the image job "${target.image}", which ${pipeline.file} of this commit doesn't have.`;
+    const missing = imageJobs(environment).find((id) => !images.has(id));
+    if (missing !== undefined) {
+      return `The environment "${environment.name}" rolls out the image job "${missing}", which ${pipeline.file} of this commit doesn't have.`;
     }
   }
   return null;

@@ -70,13 +70,14 @@ export function eventContext(trigger: Trigger, repository: Pick<Repository, 'def
   return {
     kind: trigger.kind,
     branch: 'branch' in trigger ? trigger.branch : '',
-    tag: trigger.kind === 'tag' ? trigger.tag : '',
+    tag: ('tag' in trigger ? trigger.tag : undefined) ?? '',
     sha: trigger.sha,
     number: 'number' in trigger ? (trigger.number ?? '') : '',
     base: 'base' in trigger ? trigger.base : '',
     fork: trigger.kind === 'pull_request' && trigger.fork,
     actor: trigger.actor,
     default_branch: repository.defaultBranch,
+    params: (trigger.kind === 'deploy' ? trigger.params : undefined) ?? {},
   } as const satisfies Record<string, Value>;
 }
 
@@ -91,6 +92,7 @@ export const EVENT_KEYS: readonly (keyof ReturnType<typeof eventContext>)[] = [
   'fork',
   'actor',
   'default_branch',
+  'params',
 ];
 
 /** The condition as people are shown it. */

@@ -178,6 +178,15 @@ export function advance(jobs: readonly Job[], condition: Condition): Advance {
         settled = true;
         continue;
       }
+      // A check between the steps of a rollout: the rollout queues it when it comes to it.
+      if (job.plan.heldBy !== undefined) {
+        if (!outcomes.has(job.plan.heldBy) && byKey.has(job.plan.heldBy)) continue;
+        const ended: Outcome = { kind: 'skipped', reason: 'The rollout ended before this check.' };
+        outcomes.set(job.plan.key, ended);
+        end.push({ job, outcome: ended });
+        settled = true;
+        continue;
+      }
       // What isn't in the run was left out of it because it succeeded before.
       if (!job.plan.needs.every((key) => outcomes.has(key) || !byKey.has(key))) continue;
       const ended = (keys: Iterable<string>): readonly Job[] =>

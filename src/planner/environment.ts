@@ -1,4 +1,5 @@
 import { WORKSPACE } from '#src/model/workspace.ts';
+import type { Trigger } from '#src/model/event.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { fullName } from '#src/model/repository.ts';
 
@@ -20,7 +21,7 @@ export function jobEnvironment(given: {
     SLIPWAY: 'true',
     SLIPWAY_EVENT: trigger.kind,
     SLIPWAY_BRANCH: 'branch' in trigger ? trigger.branch : '',
-    SLIPWAY_TAG: trigger.kind === 'tag' ? trigger.tag : '',
+    SLIPWAY_TAG: ('tag' in trigger ? trigger.tag : undefined) ?? '',
     SLIPWAY_SHA: trigger.sha,
     SLIPWAY_REPOSITORY: fullName(repository),
     SLIPWAY_PULL_REQUEST: number === null ? '' : String(number),
@@ -32,6 +33,15 @@ export function jobEnvironment(given: {
     SLIPWAY_JOB: job.plan.key,
     SLIPWAY_ATTEMPT: String(job.attempt),
     SLIPWAY_WORKSPACE: WORKSPACE,
+    ...paramsOf(trigger),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
+}
+
+/** What was given with `/deploy ENV -- key=value`: `SLIPWAY_PARAM_KEY`. */
+function paramsOf(trigger: Trigger): Readonly<Record<string, string>> {
+  const params = Object.entries((trigger.kind === 'deploy' ? trigger.params : undefined) ?? {});
+  return Object.fromEntries(
+    params.map(([key, value]) => [`SLIPWAY_PARAM_${key.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`, value]),
+  );
 }

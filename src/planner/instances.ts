@@ -19,21 +19,27 @@ export interface Room {
   readonly message: string;
 }
 
+/** What jobs become instances for. */
+export interface Around {
+  readonly trigger: Trigger;
+  readonly event: Value;
+  /** Under which tags the image job with this id pushes. */
+  readonly tagsOf: (id: string) => readonly string[];
+  /** Names of the environments that the event deploys to: jobs that name one may have its secrets. */
+  readonly deployed: readonly string[];
+  /** Keys of the jobs that Slipway adds. */
+  readonly reserved: readonly string[];
+  readonly room: Room;
+  readonly strange: boolean | undefined;
+}
+
 /**
- * One planned job for each instance of each job, in the order of the file. `tags`: under which image jobs push.
- * `deployed`: names of the environments that the event deploys to; their deploy jobs keep their keys, and jobs that name
- * one may have its secrets. Takes from `room`. Throws EvaluationError with a whole sentence.
+ * One planned job for each instance of each job, in the order of the file. Takes from `room`. Throws EvaluationError with
+ * a whole sentence.
  */
-export function planInstances(
-  specs: readonly JobSpec[],
-  trigger: Trigger,
-  event: Value,
-  tags: readonly string[],
-  deployed: readonly string[],
-  room: Room,
-  strange?: boolean,
-): readonly PlannedJob[] {
-  const taken = new Set(['slipway', ...deployed.map((name) => `deploy ${name}`)]);
+export function planInstances(specs: readonly JobSpec[], around: Around): readonly PlannedJob[] {
+  const { trigger, event, tagsOf, deployed, room, strange } = around;
+  const taken = new Set(['slipway', ...around.reserved]);
   const instances = specs.flatMap((spec) =>
     expandMatrix(spec.matrix).map((matrix) => {
       const contexts = { event, matrix };
@@ -60,7 +66,7 @@ export function planInstances(
     work:
       spec.kind === 'script'
         ? scriptWork(spec, contexts, deployed, room)
-        : imageWork(spec.id, spec.build, contexts, tags, room),
+        : imageWork(spec.id, spec.build, contexts, tagsOf(spec.id), room),
   }));
 }
 

@@ -1,14 +1,17 @@
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
-import type { Trigger } from '#src/model/event.ts';
+import type { DeployTrigger, PullRequestTrigger, Trigger } from '#src/model/event.ts';
 import { eventContext } from '#src/model/expression.ts';
 import { expandMatrix } from '#src/model/matrix.ts';
-import type { Pipeline } from '#src/model/pipeline.ts';
+import type { EnvironmentSpec, Pipeline } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
+import { comesFromFork } from '#src/model/trust.ts';
+import { checkJobs, checksOf } from './checks.ts';
 import { refuseOwnGroup, runConcurrency } from './concurrency.ts';
-import { chooseForDeploy, deployJobs, findEnvironment, matchingEnvironments } from './deploy.ts';
+import { chooseForDeploy, deployJobs, matchingEnvironments, refuseDeploy } from './deploy.ts';
 import { planInstances } from './instances.ts';
 import { withPriorities } from './priority.ts';
+import { PLAN_KEY, PREVIEW_KEY, type PreviewPlan, planJob, previewJob } from './pull-request.ts';
 import { skipRequest } from './skip-ci.ts';
 import { imageTags } from './tags.ts';
 
@@ -22,6 +25,10 @@ export interface PlanOptions {
   readonly done: ReadonlySet<string>;
   /** The commit is a stranger's (see model/trust.ts); if it isn't said, every fork's is. */
   readonly strange?: boolean;
+  /** The pull request's own file asks for a preview. */
+  readonly preview?: PreviewPlan | null;
+  /** The pull request's own file has environments: its check runs say what a deployment would change. */
+  readonly showsPlan?: boolean;
 }
 
 /** `refused`: what was asked for can't be; the message says why and what to do. */
@@ -39,10 +46,8 @@ const MAX_EXPRESSIONS = 20_000;
  * and the deployments. Pure.
  */
 export function plan(pipeline: Pipeline, trigger: Trigger, repository: Repository, options: PlanOptions): Planned {
-  if (trigger.kind === 'deploy') {
-    const problem = findEnvironment(pipeline, trigger.environment);
-    if (problem !== null) return { kind: 'refused', message: problem };
-  }
+  const problem = refuseDeploy(pipeline, trigger);
+  if (problem !== null) return { kind: 'refused', message: problem };
   const tooMuch = problemOfSize(pipeline);
   if (tooMuch !== null) return { kind: 'refused', message: tooMuch };
   try {
@@ -71,22 +76,67 @@ function planJobs(
 ): readonly PlannedJob[] {
   const event: Value = eventContext(trigger, repository);
   const environments = matchingEnvironments(pipeline, trigger);
-  const tags = imageTags(trigger, environments.length > 0);
-  const all = planInstances(
-    pipeline.jobs,
+  const checks = checksOf(environments);
+  const added = addedTo(trigger, options);
+  const all = planInstances(pipeline.jobs, {
     trigger,
     event,
-    tags,
-    environments.map((environment) => environment.name),
-    { left: MAX_CHARACTERS, message: tooLarge(`more than ${MAX_CHARACTERS} characters`, MAX_CHARACTERS) },
-    options.strange,
-  );
-  const jobs = trigger.kind === 'deploy' ? chooseForDeploy(all, environments, options.done) : all;
-  const planned = withPriorities([...jobs, ...deployJobs(environments, all, jobs, event)]);
+    tagsOf: (id) => imageTags(trigger, goesTo(id, environments, added.preview)),
+    deployed: environments.map((environment) => environment.name),
+    reserved: [
+      ...environments.map((environment) => `deploy ${environment.name}`),
+      ...checks.map((check) => check.key),
+      ...(added.preview ? [PREVIEW_KEY] : []),
+      ...(added.plan ? [PLAN_KEY] : []),
+    ],
+    room: { left: MAX_CHARACTERS, message: tooLarge(`more than ${MAX_CHARACTERS} characters`, MAX_CHARACTERS) },
+    strange: options.strange,
+  });
+  const between = checkJobs(environments, all);
+  const jobs = trigger.kind === 'deploy' ? jobsOfDeploy(trigger, all, environments, between, options.done) : all;
+  const planned = withPriorities([
+    ...jobs,
+    ...deployJobs(environments, all, jobs, trigger, event),
+    ...between,
+    ...(added.preview ? [previewJob(added.preview, added.trigger, jobs, event)] : []),
+    ...(added.plan ? [planJob()] : []),
+  ]);
   const request = trigger.kind === 'tag' || trigger.kind === 'deploy' ? null : skipRequest(options.message);
   if (request === null) return planned;
   const reason = `The commit's message asks for it: ${request}.`;
   return planned.map((job) => ({ ...job, skip: reason }));
+}
+
+type Added =
+  | { readonly trigger: PullRequestTrigger; readonly preview: PreviewPlan | null; readonly plan: boolean }
+  | { readonly trigger: null; readonly preview: null; readonly plan: false };
+
+/** What Slipway adds to the jobs of a pull request. Nothing to a stranger's. */
+function addedTo(trigger: Trigger, { preview = null, showsPlan = false, strange }: PlanOptions): Added {
+  if (trigger.kind !== 'pull_request' || (strange ?? comesFromFork(trigger)))
+    return { trigger: null, preview: null, plan: false };
+  return { trigger, preview, plan: showsPlan };
+}
+
+function goesTo(
+  image: string,
+  environments: readonly EnvironmentSpec[],
+  preview: PreviewPlan | null,
+): 'deployed' | 'previewed' | 'nowhere' {
+  if (environments.length > 0) return 'deployed';
+  const previewed = preview?.kind === 'preview' && Object.values(preview.spec.images).includes(image);
+  return previewed ? 'previewed' : 'nowhere';
+}
+
+/** A promotion moves what is built: nothing runs before it. */
+function jobsOfDeploy(
+  trigger: DeployTrigger,
+  all: readonly PlannedJob[],
+  environments: readonly EnvironmentSpec[],
+  checks: readonly PlannedJob[],
+  done: ReadonlySet<string>,
+): readonly PlannedJob[] {
+  return trigger.mode === 'promote' ? [] : chooseForDeploy(all, environments, checks, done);
 }
 
 /** Told from the pipeline, before time is spent on it. */

@@ -3,18 +3,20 @@ import { comesFromFork } from '#src/model/trust.ts';
 
 /**
  * The tags under which image jobs push: empty where nothing may be pushed. A tag pushes always, a branch only where
- * it deploys. A `/deploy` pushes under the commit alone: its branch may be in a fork and called like one of ours.
+ * it deploys. A `/deploy` and a preview push under the commit alone: the branch may be in a fork and called like one of
+ * ours, or like a release.
  */
-export function imageTags(trigger: Trigger, deploys: boolean): readonly string[] {
+export function imageTags(trigger: Trigger, goes: 'deployed' | 'previewed' | 'nowhere'): readonly string[] {
   if (comesFromFork(trigger)) return [];
   switch (trigger.kind) {
     case 'tag':
       return unique([sanitizeTag(trigger.tag), trigger.sha]);
     case 'push':
-      return deploys ? unique([sanitizeTag(trigger.branch), trigger.sha]) : [];
+      return goes === 'deployed' ? unique([sanitizeTag(trigger.branch), trigger.sha]) : [];
     case 'deploy':
       return [trigger.sha];
     case 'pull_request':
+      return goes === 'previewed' ? [trigger.sha] : [];
     case 'merge_group':
       return [];
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { compileFile } from '#src/dialects/index.ts';
+import { environmentGroup } from '#src/model/concurrency.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { plan } from '#src/planner/plan.ts';
 import { repository, sha } from '#test/model/samples.ts';
@@ -117,7 +118,11 @@ environments:
     ]);
   });
 
-  it('never repeat a deployment, and put it in no group', () => {
-    expect(planOf(SHOP, push('main')).jobs.at(-1)).toMatchObject({ retries: 0, concurrency: null, priority: 2 });
+  it("never repeat a deployment, and put it in its environment's line", () => {
+    expect(planOf(SHOP, push('main')).jobs.at(-1)).toMatchObject({
+      retries: 0,
+      concurrency: { group: environmentGroup('staging'), cancelInProgress: false, queue: 'max' },
+      priority: 2,
+    });
   });
 });

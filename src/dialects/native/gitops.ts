@@ -1,4 +1,5 @@
 import type { GitOpsChange, GitOpsSpec } from '#src/model/delivery.ts';
+import { parseField } from '#src/model/field-path.ts';
 import type { Path } from '../yaml.ts';
 import { type Report, show } from './report.ts';
 import { gitops } from './schema-environment.ts';
@@ -67,15 +68,10 @@ export function compileGitOps(
   };
 }
 
-/** `a.b[0].c` */
 function checkField(report: Report, path: Path, field: string): void {
-  if (/^[^.[\]]+(\[\d{1,4}\])*(\.[^.[\]]+(\[\d{1,4}\])*)*$/.test(field)) return;
-  report.error(
-    'bad-field',
-    report.yaml.at(path),
-    `${show(path)} is no path of keys: "${field}".`,
-    'Write it as in spec.template.spec.containers[0].image.',
-  );
+  const problem = parseField(field);
+  if (typeof problem !== 'string') return;
+  report.error('bad-field', report.yaml.at(path), `${show(path)}: "${field}" is no path of keys: ${problem}.`);
 }
 
 function checkTwice(report: Report, path: Path, changes: readonly GitOpsChange[]): void {
