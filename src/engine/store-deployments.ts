@@ -29,6 +29,8 @@ export interface DeploymentRecord {
 }
 
 export interface DeploymentDetails {
+  /** Attempt of the job that this is of. */
+  readonly attempt?: number;
   /** Of a rollout by steps. */
   readonly steps?: StepsProgress;
   readonly mode?: DeployMode;

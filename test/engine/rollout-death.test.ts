@@ -13,6 +13,7 @@ import { VirtualTime } from './virtual-time.ts';
 const target = (name: string): RolloutTarget => {
   return { kind: 'deployment', cluster: null, namespace: 'shop', name, container: 'app', image: name };
 };
+const proxy: RolloutTarget = { ...target('api'), container: 'proxy', image: 'proxy' };
 const run = {
   id: 'run',
   repository: { id: 1, owner: 'acme', name: 'shop' },
@@ -27,10 +28,12 @@ const job = {
   progress: null,
   plan: { key: 'deploy production', timeoutMinutes: 10 },
 } as unknown as Job;
-const work: DeployWork = {
+const plainWork: DeployWork = {
+  kind: 'deploy',
   environment: 'production',
+  url: null,
   rollout: [target('api'), target('web')],
-} as unknown as DeployWork;
+};
 
 const stuck = { updated: 1, replicas: 3 };
 const behaviours: Record<string, readonly FakeStep[]> = {
@@ -42,14 +45,17 @@ interface Given {
   readonly images: Readonly<Record<string, string>>;
   /** A person cancels after so many milliseconds. */
   readonly cancelAtMs?: number;
+  /** Beside the plain rollout of api and web. */
+  readonly work?: Partial<DeployWork>;
 }
 
 /** What lives on when a process dies: the cluster, the database, and time. */
-function openWorld({ images, cancelAtMs }: Given) {
+function openWorld({ images, cancelAtMs, work: more }: Given) {
+  const work = { ...plainWork, ...more };
   const time = new VirtualTime();
   const cluster = new FakeCluster({
     workloads: [
-      { name: 'shop/api', image: 'old' },
+      { name: 'shop/api', image: 'old', containers: ['app', 'proxy'] },
       { name: 'shop/web', image: 'old' },
     ],
     behave: (image) => behaviours[image] ?? [{ afterMs: 100, updated: 1, replicas: 3 }, { afterMs: 500 }],
@@ -108,7 +114,8 @@ function openWorld({ images, cancelAtMs }: Given) {
         deployments: {
           save: mortal(async (it: DeploymentRecord) => void saved.set(it.id, JSON.parse(JSON.stringify(it)))),
           ofJob: mortal(async () => saved.get('job') ?? null),
-          lastHealthy: mortal(async () => null),
+          list: mortal(async () => []),
+          supersede: mortal(async () => []),
         },
         audit: {
           append: mortal(async (it: { subject: string }) => void audit.push(it)),
@@ -144,6 +151,8 @@ function openWorld({ images, cancelAtMs }: Given) {
       const images = await Promise.all(work.rollout.map((it) => cluster.inspect(it, new AbortController().signal)));
       return { images: images.map((it) => it.image), state: saved.get('job')?.state, records: saved.size };
     },
+    /** All at once has no order. */
+    inOrder: (patches: readonly string[]) => (work.atOnce === true ? patches.toSorted() : patches),
     audits: () => audit.length,
     forward: () => cluster.patches.filter((it) => !it.endsWith('=old')),
     back: () => cluster.patches.filter((it) => it.endsWith('=old')),
@@ -156,6 +165,20 @@ const cases: [string, Given, string[]][] = [
   ['goes back because of the first', { images: { api: 'missing', web: 'new' } }, ['old', 'old']],
   ['goes back because of the second', { images: { api: 'new', web: 'missing' } }, ['old', 'old']],
   ['is out of time', { images: { api: 'new', web: 'silent' } }, ['old', 'old']],
+  ['must stay complete', { images: { api: 'new', web: 'new' }, work: { stableSeconds: 5 } }, ['new', 'new']],
+  ['goes on at once', { images: { api: 'new', web: 'new' }, work: { atOnce: true, stableSeconds: 5 } }, ['new', 'new']],
+  ['goes back at once', { images: { api: 'new', web: 'missing' }, work: { atOnce: true } }, ['old', 'old']],
+  ['goes back at once, out of time', { images: { api: 'silent', web: 'new' }, work: { atOnce: true } }, ['old', 'old']],
+  [
+    'sets two containers of one workload',
+    { images: { api: 'new', proxy: 'new' }, work: { rollout: [target('api'), proxy] } },
+    ['new', 'new'],
+  ],
+  [
+    'brings two containers of one workload back',
+    { images: { api: 'new', proxy: 'missing' }, work: { rollout: [target('api'), proxy] } },
+    ['old', 'old'],
+  ],
 ];
 
 describe('a process that dies at any moment', () => {
@@ -173,8 +196,10 @@ describe('a process that dies at any moment', () => {
         const outcome = await world.process('second', Infinity, when);
         const what = { n, when, outcome, ...(await world.end()), audits: world.audits() };
         expect(what).toEqual({ n, when, outcome: expected, ...end, audits: 1 });
-        expect({ n, when, forward: world.forward() }).toEqual({ n, when, forward: whole.forward() });
-        expect({ n, when, back: world.back() }).toEqual({ n, when, back: whole.back() });
+        const { inOrder } = world;
+        const moved = { forward: inOrder(world.forward()), back: inOrder(world.back()) };
+        const expectedMoves = { forward: inOrder(whole.forward()), back: inOrder(whole.back()) };
+        expect({ n, when, ...moved }).toEqual({ n, when, ...expectedMoves });
       }
     }
     expect(deaths).toBeGreaterThan(30);

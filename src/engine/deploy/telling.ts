@@ -1,0 +1,57 @@
+import { maskText } from '#src/model/mask.ts';
+import type { RolloutTarget } from '#src/model/pipeline.ts';
+import type { WorkloadState } from '#src/model/rollout.ts';
+import type { RolloutChange } from '#src/model/rollout-change.ts';
+import { rolloutReport } from '#src/model/rollout-report.ts';
+
+/** Collects what a deployment has to show. What came from outside is masked before it becomes part of any text. */
+export interface Telling {
+  changes(changes: readonly RolloutChange[]): void;
+  state(target: RolloutTarget, state: WorkloadState): void;
+  events(events: readonly string[], target: RolloutTarget): void;
+  lines(lines: string, target: RolloutTarget): void;
+  /** What a rollout by steps says of itself, in Markdown. */
+  steps(markdown: string): void;
+  /** All of it, in Markdown. */
+  markdown(): string;
+}
+
+/** `hidden`: what must not be shown, at the time of each call. `changed` is told after each. */
+export function createTelling(
+  known: readonly RolloutChange[],
+  hidden: () => readonly string[],
+  changed: () => void,
+): Telling {
+  const states = new Map<string, WorkloadState>();
+  const events = new Map<string, readonly string[]>();
+  const lines = new Map<string, string>();
+  const nameOf = ({ namespace, name }: RolloutTarget): string => `${namespace}/${name}`;
+  let changes = known;
+  let steps = '';
+  return {
+    changes(next) {
+      changes = next;
+      changed();
+    },
+    state(target, state) {
+      states.set(nameOf(target), state);
+      changed();
+    },
+    events(texts, target) {
+      events.set(
+        nameOf(target),
+        texts.map((it) => maskText(it, hidden())),
+      );
+      changed();
+    },
+    lines(text, target) {
+      lines.set(nameOf(target), maskText(text, hidden()));
+      changed();
+    },
+    steps(markdown) {
+      steps = maskText(markdown, hidden());
+      changed();
+    },
+    markdown: () => [steps, rolloutReport({ changes, states, events, lines })].filter((it) => it !== '').join('\n\n'),
+  };
+}
