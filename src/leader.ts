@@ -4,6 +4,7 @@ import { openDispatcher } from './adapters/github/dispatch.ts';
 import type { GitHub } from './adapters/github/github.ts';
 import { createReporter } from './adapters/github/reporter.ts';
 import type { Cleaner } from './engine/cleaner.ts';
+import { deployedOf } from './engine/deploy/deployed.ts';
 import type { Engine } from './engine/engine.ts';
 import { excerpt } from './engine/excerpt.ts';
 import type { Clock, Logs, Source } from './engine/ports.ts';
@@ -56,6 +57,7 @@ export async function openLeader(parts: LeaderParts): Promise<Leader> {
     told: store.told,
     detailsUrl: (run, job) => (job === null ? links.run(run.id) : links.job(run.id, job.id)),
     excerpt: (job) => excerpt(logs, job),
+    deployed: (run, job) => deployedOf(store, run, job),
     logger: logger.child({ part: 'reporter' }),
   });
   const catchUp = openCatchUp({

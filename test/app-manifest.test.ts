@@ -35,6 +35,7 @@ const operations: Readonly<Record<string, Need | null>> = {
   // On an issue; on a pull request see `others`.
   'reactions.createForIssueComment': ['issues', 'write'],
   'issues.createComment': ['issues', 'write'],
+  'issues.updateComment': ['issues', 'write'],
   'issues.listComments': ['issues', 'read'],
   // The App about itself, and before there is one.
   'apps.createFromManifest': null,

@@ -1,5 +1,5 @@
 import { associationOf, type Hub, simplePull } from './pulls.ts';
-import { nodeId, simpleUser } from './views.ts';
+import { appView, nodeId, simpleUser } from './views.ts';
 import { isoTime } from './world.ts';
 import type { App, Body, Comment, Reaction, Repo, User, World } from './world.ts';
 
@@ -44,7 +44,7 @@ export function commentView(world: World, repo: Repo, comment: Comment): Body {
     created_at: isoTime(comment.createdAt),
     updated_at: isoTime(comment.updatedAt),
     author_association: associationOf(repo, comment.user),
-    performed_via_github_app: null,
+    performed_via_github_app: comment.app && appView(world, comment.app),
     reactions: reactionCounts(world, repo, comment),
   };
 }

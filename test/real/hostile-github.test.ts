@@ -13,6 +13,7 @@ import { createReporter, type GitHubReporter } from '#src/adapters/github/report
 import { openStore } from '#src/adapters/store/store.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { silent } from '#test/adapters/github/support.ts';
+import { deployedOf } from '#src/engine/deploy/deployed.ts';
 
 import { conclusions, type Expected, live, ScriptedRuns, scriptedJobs } from './hostile-script.ts';
 
@@ -174,6 +175,7 @@ async function hostileTown(seed: number) {
       told: store.told,
       detailsUrl: (run, job) => `https://ci.example/runs/${run.id}/${job?.id ?? ''}`,
       excerpt: async (job) => `the log of ${job.id}`,
+      deployed: (run, job) => deployedOf(store, run, job),
       logger: silent,
       refreshMs: 100,
       retryMs: 20,

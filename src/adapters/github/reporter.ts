@@ -5,7 +5,10 @@ import type { Reporter } from '#src/engine/ports.ts';
 import type { RunStore, ToldStore } from '#src/engine/store.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
 import type { GitHub } from './github.ts';
-import { createRunTelling, type RunTelling, type Telling } from './tell-run.ts';
+import type { Deployed } from './report/deployed.ts';
+import { createInTurn } from './tell-comment.ts';
+import { createRunTelling, type RunTelling } from './tell-run.ts';
+import type { Telling } from './telling.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 export interface ReporterOptions {
@@ -16,6 +19,8 @@ export interface ReporterOptions {
   readonly detailsUrl: (run: Run, job: Job | null) => string;
   /** The part of the job's log that matters: the failing part first, the end while it runs; '' if there is none. */
   readonly excerpt: (job: Job) => Promise<string>;
+  /** What is known of a deploy or preview job's deployment beside the job. */
+  readonly deployed: (run: Run, job: Job) => Promise<Deployed>;
   readonly logger: Logger;
   /** Milliseconds between two tellings of a state that didn't change (a log that grows, a rollout's progress). */
   readonly refreshMs?: number;
@@ -89,6 +94,7 @@ export function createReporter(options: ReporterOptions): GitHubReporter {
     ...options,
     refreshMs: options.refreshMs ?? 10_000,
     retryMs,
+    inTurn: createInTurn(),
     teller: {
       id: randomUUID(),
       settleMs: options.settleMs ?? 10_000,

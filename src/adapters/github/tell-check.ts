@@ -9,6 +9,7 @@ interface ToldCheck {
   readonly id: number | null;
   /** A creation was sent and its answer may be lost. */
   readonly creating: boolean;
+  /** It has come to its end. One that is shown as completed because somebody has to act hasn't. */
   readonly completed: boolean;
   /** Of the last content that arrived. */
   readonly hash: string;
@@ -98,7 +99,7 @@ async function create(
         ...contentOf(wanted, annotations),
       }),
     );
-    const completed = wanted.status === 'completed';
+    const completed = isOver(wanted);
     const count = dropped ? wanted.annotations.length : first.length;
     const told = { ...nothing, id: answer.data.id, completed, hash, annotations: count };
     await save(place, key, told);
@@ -125,7 +126,7 @@ async function update(place: Place, key: string, told: ToldCheck, wanted: CheckR
         ...contentOf(wanted, annotations),
       }),
     );
-    const completed = wanted.status === 'completed';
+    const completed = isOver(wanted);
     const annotations = dropped ? wanted.annotations.length : told.annotations + next.length;
     const now = { ...nothing, id: told.id, completed, hash, annotations };
     await save(place, key, now);
@@ -173,7 +174,7 @@ async function find(place: Place, wanted: CheckRun, others: ReadonlySet<number |
     const runs = list.data.check_runs;
     const found = runs.find((run) => run.external_id === wanted.externalId && !others.has(run.id));
     if (found) {
-      const completed = found.status === 'completed';
+      const completed = isOver(found);
       return { ...nothing, id: found.id, completed, annotations: found.output.annotations_count };
     }
     if (runs.length < perPage) return null;
@@ -189,6 +190,10 @@ async function recount(place: Place, told: ToldCheck, id: number): Promise<ToldC
     return count > told.annotations ? count : null;
   });
   return { ...nothing, id, completed: told.completed, annotations: count };
+}
+
+function isOver({ status, conclusion }: { readonly status: string; readonly conclusion: string | null }): boolean {
+  return status === 'completed' && conclusion !== 'action_required';
 }
 
 function contentOf(wanted: CheckRun, annotations: readonly CheckAnnotation[]): Record<string, unknown> {

@@ -55,10 +55,12 @@ export async function endDeployment(
   }
   if (told.id === null) return;
   const state = told.status === '' ? null : (JSON.parse(told.status) as DeploymentStatus).state;
-  if (state !== null && state !== 'queued' && state !== 'in_progress') return;
+  if (state !== null && !unended.has(state)) return;
   const status = { state: 'inactive', description: 'It was started anew.', environmentUrl: null } as const;
   await bring(place, key, told, status, logUrl);
 }
+
+const unended: ReadonlySet<string> = new Set(['pending', 'queued', 'in_progress']);
 
 async function bring(
   place: Place,
@@ -77,6 +79,8 @@ async function bring(
       state: wanted.state,
       description: wanted.description,
       log_url: logUrl,
+      // GitHub would do it where it isn't production, and without a word why: each is told by itself.
+      auto_inactive: false,
       ...(wanted.environmentUrl ? { environment_url: wanted.environmentUrl } : {}),
     });
   } catch (error) {
@@ -98,6 +102,7 @@ async function create(place: Place, key: string, wanted: DeploymentReport, other
       environment: wanted.environment,
       description: wanted.description,
       production_environment: wanted.production,
+      transient_environment: wanted.transient,
       payload: { ...wanted.payload },
       // Slipway has checked what must be; otherwise its own running check would stop the deployment, and a branch
       // that is behind would get a merge commit instead of one.

@@ -1,40 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import type { ToldStore } from '#src/engine/store.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
 import { describe, faultOf } from './faults.ts';
-import type { GitHub } from './github.ts';
-import type { Place, Teller } from './place.ts';
-import { checkRunOf } from './report/check-run.ts';
-import { deploymentOf } from './report/deployment.ts';
-import { ended, generations } from './report/generations.ts';
-import { runCheckOf, settledRunCheck } from './report/run-check.ts';
-import { isOpen, isTold, tellCheck } from './tell-check.ts';
-import { endDeployment, tellDeployment } from './tell-deployment.ts';
-import { runPrefix } from './understand.ts';
+import { isDeployment } from './report/deployed.ts';
+import { itemsOf, tellItem, type What } from './tell-item.ts';
+import type { Telling } from './telling.ts';
 
-/** What the tellings of all runs share. */
-export interface Telling {
-  readonly github: Pick<GitHub, 'appId' | 'client'>;
-  readonly told: ToldStore;
-  readonly detailsUrl: (run: Run, job: Job | null) => string;
-  readonly excerpt: (job: Job) => Promise<string>;
-  readonly logger: Logger;
-  readonly refreshMs: number;
-  readonly retryMs: number;
-  readonly teller: Teller;
-  /** True while nothing waits until it is due. */
-  readonly hurry: () => boolean;
-  /** Whether this wasn't said before, today. */
-  readonly isNews: (what: string) => boolean;
-}
-
-/** One thing on GitHub that is kept up to date: a job's check run, its deployment, or the run's own check run. */
+/** One thing on GitHub that is kept up to date. */
 interface Item {
-  readonly kind: 'check' | 'deployment';
-  readonly key: string;
-  job: Job | null;
+  what: What;
   /** The run's version that was told (or refused) last. */
   version: number;
   /** There is something to tell, maybe not yet. */
@@ -85,10 +60,7 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
       growing = given.jobs.some((job) => job.state === 'running');
       gaveUp = false;
       working += 1;
-      for (const job of [...given.jobs, null]) {
-        take('check', job);
-        if (job?.plan.work.kind === 'deploy') take('deployment', job);
-      }
+      for (const what of itemsOf(given)) take(what);
       working -= 1;
       settle();
     },
@@ -101,14 +73,12 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
     },
   };
 
-  function take(kind: Item['kind'], job: Job | null): void {
-    const key = job === null ? '' : `${kind}/${job.id}`;
+  function take(what: What): void {
+    const key = `${what.kind}/${what.job?.id ?? ''}`;
     let item = items.get(key);
     if (!item) {
       item = {
-        kind,
-        key,
-        job,
+        what,
         version: -1,
         dirty: true,
         working: false,
@@ -119,9 +89,9 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
       };
       items.set(key, item);
     }
-    item.job = job;
+    item.what = what;
     // A log grows without a new version.
-    if (item.version < version || job?.state === 'running') item.dirty = true;
+    if (item.version < version || what.job?.state === 'running') item.dirty = true;
     if (!item.working) void work(item);
   }
 
@@ -132,7 +102,7 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
     while (item.dirty && !teller.until.aborted) {
       const seen = view;
       if (seen === null) break;
-      const state = stateOf(item.job, seen);
+      const state = stateOf(item.what, seen);
       const same = state === item.state;
       item.dirty = false;
       if (same && item.refused) {
@@ -144,7 +114,7 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
         break;
       }
       try {
-        await tellItem(item, seen);
+        await tellItem(telling, item.what, seen);
         Object.assign(item, { state, version: seen.run.version, toldAt: watch(), failures: 0, refused: false });
       } catch (error) {
         if (!(await tryAgain(item, state, seen.run, error))) break;
@@ -171,13 +141,20 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
       item.dirty = true;
       return false;
     }
-    const what = { run: run.id, repository: fullName(run.repository), [item.kind]: item.job?.plan.key ?? 'slipway' };
+    const what = {
+      run: run.id,
+      repository: fullName(run.repository),
+      [item.what.kind]: item.what.job?.plan.key ?? 'slipway',
+    };
     const fault = faultOf(error, Date.now());
     // Credentials that GitHub doesn't take are the operator's to mend: nothing is lost until then.
     if (fault.kind === 'permanent' && fault.status !== 401) {
       const about = fault.gone && fault.status !== 404 ? run.trigger.sha : `${run.repository.installationId}`;
       if (telling.isNews(`${about} ${describe(error)}`))
-        telling.logger.error(what, `GitHub refuses to show a ${nameOf(item)}: ${describe(error)}. ${fault.advice}`);
+        telling.logger.error(
+          what,
+          `GitHub refuses to show a ${names[item.what.kind]}: ${describe(error)}. ${fault.advice}`,
+        );
       Object.assign(item, { state, version: run.version, refused: true });
       return item.dirty;
     }
@@ -199,72 +176,27 @@ export function createRunTelling(telling: Telling, quiet: () => void): RunTellin
     await sleep(wait, undefined, { ref: false, signal: teller.until }).catch(() => undefined);
     return true;
   }
-
-  async function tellItem({ kind, job }: Item, { run, jobs }: RunView): Promise<void> {
-    const place: Place = {
-      client: await telling.github.client(run.repository.installationId),
-      appId: telling.github.appId,
-      repository: run.repository,
-      sha: run.trigger.sha,
-      told: telling.told,
-      teller,
-    };
-    const detailsUrl = telling.detailsUrl(run, job);
-    if (job === null) await tellRunCheck(place, { run, jobs }, detailsUrl);
-    else if (kind === 'check') await tellJob(place, { run, jobs }, job, detailsUrl);
-    else await tellDeploymentOf(place, { run, jobs }, job, detailsUrl);
-  }
-
-  async function tellRunCheck(place: Place, seen: RunView, detailsUrl: string): Promise<void> {
-    const key = `check/${seen.run.id}`;
-    const extras = { detailsUrl, externalId: `${runPrefix}${seen.run.id}` };
-    const wanted = runCheckOf(seen, extras);
-    if (wanted) await tellCheck(place, key, [], wanted);
-    else if (seen.run.state !== 'pending' && (await isTold(telling.told, key)))
-      await tellCheck(place, key, [], settledRunCheck(seen, extras));
-  }
-
-  async function tellJob(place: Place, seen: RunView, job: Job, detailsUrl: string): Promise<void> {
-    const firsts = generations(job);
-    const keys = firsts.map((first) => `check/${job.id}/${first}`);
-    for (const [index, first] of firsts.entries()) {
-      const next = firsts[index + 1];
-      const shown = next === undefined ? job : ended(job, first, next - 1);
-      const key = keys[index] ?? '';
-      if (shown === null || (next !== undefined && !(await isOpen(telling.told, key)))) continue;
-      const ran = shown.startedAt !== null && shown.outcome?.kind !== 'skipped';
-      const excerpt = ran ? await telling.excerpt(shown) : '';
-      await tellCheck(place, key, keys.slice(0, index), checkRunOf(seen, shown, { detailsUrl, excerpt }));
-    }
-  }
-
-  async function tellDeploymentOf(place: Place, seen: RunView, job: Job, detailsUrl: string): Promise<void> {
-    const firsts = generations(job);
-    const keyOf = (first: number): string => `deployment/${job.id}/${first}`;
-    const key = keyOf(firsts.at(-1) ?? 1);
-    const wanted = deploymentOf(seen, job, await isTold(telling.told, key));
-    const { work } = job.plan;
-    for (const first of work.kind === 'deploy' ? firsts.slice(0, -1) : []) {
-      const payload = { run: seen.run.id, job: job.id, attempt: first };
-      const environment = work.kind === 'deploy' ? work.environment : '';
-      await endDeployment(place, keyOf(first), { environment, payload }, detailsUrl);
-    }
-    if (wanted) await tellDeployment(place, key, wanted, detailsUrl);
-  }
 }
 
 /** Changes of this are told at once, everything else when it's due. */
-function stateOf(job: Job | null, { run, jobs }: RunView): string {
+function stateOf({ kind, job }: What, { run, jobs }: RunView): string {
+  if (kind === 'comment')
+    return jobs
+      .filter((it) => isDeployment(it.plan.work))
+      .map(placeOf)
+      .join(', ');
   if (job === null)
     return `${run.state} ${run.outcome?.kind} ${jobs.length} ${run.note} ${run.trust?.approval} ${run.cancel !== null}`;
   const note = job.note ?? (job.state === 'waiting' ? run.note : null);
   const cancelling = (job.cancel ?? run.cancel) !== null;
-  return `${job.attempt} ${job.state} ${job.outcome?.kind} ${cancelling} ${note}`;
+  return `${placeOf(job)} ${cancelling} ${note} ${JSON.stringify(job.gate)}`;
 }
 
-function nameOf(item: Item): string {
-  return item.kind === 'check' ? 'check run' : 'deployment';
+function placeOf({ attempt, state, outcome, gate }: Job): string {
+  return `${attempt} ${state} ${outcome?.kind} ${gate?.kind}`;
 }
+
+const names = { check: 'check run', deployment: 'deployment', comment: 'comment on deployments' } as const;
 
 /** Forgets what GitHub was told of a run that is no longer kept. */
 export async function untell(told: Pick<ToldStore, 'remove'>, runId: string, jobIds: readonly string[]): Promise<void> {

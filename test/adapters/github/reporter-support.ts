@@ -1,5 +1,6 @@
 import { afterEach } from '@jest/globals';
 import { createReporter, type GitHubReporter, type ReporterOptions } from '#src/adapters/github/reporter.ts';
+import { type Deployed, notDeployed } from '#src/adapters/github/report/deployed.ts';
 import type { RunView } from '#src/model/run.ts';
 import { memoryRuns, memoryTold, openTestGitHub, silent } from './support.ts';
 
@@ -9,6 +10,7 @@ export const failure = { kind: 'failure', reason: '`npm test` exited with 1' } a
 /** A store that holds one run which the test changes: each change is a new version. */
 export class Held {
   excerpt = 'the log';
+  deployed: Deployed = notDeployed;
   readonly runs = memoryRuns(() => [this.view]);
   #view: RunView;
 
@@ -44,6 +46,7 @@ export function reporters() {
       told,
       detailsUrl: (run, it) => `https://ci.example/runs/${run.id}/${it?.id ?? ''}`,
       excerpt: async () => held.excerpt,
+      deployed: async () => held.deployed,
       logger: silent,
       refreshMs,
       retryMs: 1,

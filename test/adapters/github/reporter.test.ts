@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { notDeployed } from '#src/adapters/github/report/deployed.ts';
 import { createReporter } from '#src/adapters/github/reporter.ts';
 import type { Job } from '#src/model/run.ts';
 import { useNock } from '#test/nock.ts';
@@ -277,8 +278,9 @@ describe('deployments', () => {
       ref: 'a'.repeat(40),
       environment: 'production',
       production_environment: true,
+      transient_environment: false,
       description: 'Add a basket',
-      payload: { run: 'run1', job: 'd', attempt: 1 },
+      payload: { run: 'run1', job: 'd', attempt: 1, mode: 'deploy', images: {} },
       auto_merge: false,
       required_contexts: [],
     });
@@ -336,6 +338,7 @@ it('two runs are told side by side', async () => {
     told: memoryTold(),
     detailsUrl: () => 'https://ci.example/',
     excerpt: async () => '',
+    deployed: async () => notDeployed,
     logger: silent,
     retryMs: 1,
   });

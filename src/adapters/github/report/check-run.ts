@@ -4,7 +4,9 @@ import { duration } from '#src/model/duration.ts';
 import { harmless } from '#src/model/harmless.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
+import { type Deployed, isDeployment, isReplaced, notDeployed, whyReplaced } from './deployed.ts';
 import { summaryOf } from './summary.ts';
+import { waitsForApproval, waitTitle } from './waiting.ts';
 import { cancelledText, cut, cutBytes, fenced, maxBytes, plainLog, titleOf } from './text.ts';
 
 /** A check run as GitHub should show it. Pure data: the same run gives the same check run. */
@@ -45,23 +47,35 @@ const maxAnnotations = 1000;
 export function checkRunOf(
   view: RunView,
   job: Job,
-  extras: { readonly detailsUrl: string; readonly excerpt: string },
+  extras: { readonly detailsUrl: string; readonly excerpt: string; readonly deployed?: Deployed },
 ): CheckRun {
   const completed = job.state === 'completed' && job.outcome !== null;
+  const deployed = extras.deployed ?? notDeployed;
   return {
     name: harmless(job.plan.key),
     externalId: job.id,
     detailsUrl: extras.detailsUrl,
-    status: completed ? 'completed' : job.state === 'running' ? 'in_progress' : 'queued',
-    conclusion: job.outcome && completed ? conclusionOf(job.outcome, job.plan.continueOnError) : null,
+    ...standing(view, job),
     startedAt: iso(job.startedAt),
-    completedAt: completed ? iso(job.finishedAt) : null,
-    title: titleOf(headline(view, job)),
-    summary: cutBytes(summaryOf(view, job, extras.detailsUrl), maxBytes),
+    title: titleOf(headline(view, job, deployed)),
+    summary: cutBytes(summaryOf(view, job, extras.detailsUrl, deployed), maxBytes),
     text: textOf(job, extras),
     annotations: completed ? checkAnnotations(job.annotations) : [],
-    actions: buttonsOf(job),
+    // What isn't there any more isn't rolled back.
+    actions: buttonsOf(job).filter(({ identifier }) => !(identifier === 'roll-back' && isReplaced(job, deployed))),
   };
+}
+
+function standing(view: RunView, job: Job): Pick<CheckRun, 'status' | 'conclusion' | 'completedAt'> {
+  if (job.state === 'completed' && job.outcome !== null) {
+    const conclusion = conclusionOf(job.outcome, job.plan.continueOnError);
+    return { status: 'completed', conclusion, completedAt: iso(job.finishedAt) };
+  }
+  if (waitsForApproval(view, job)) {
+    const since = iso(job.startedAt ?? job.queuedAt ?? view.run.createdAt);
+    return { status: 'completed', conclusion: 'action_required', completedAt: since };
+  }
+  return { status: job.state === 'running' ? 'in_progress' : 'queued', conclusion: null, completedAt: null };
 }
 
 /**
@@ -81,12 +95,19 @@ export function conclusionOf(outcome: Outcome, allowed: boolean): Conclusion {
 }
 
 /** What happened, in one line. */
-function headline(view: RunView, job: Job): string {
-  if (job.state === 'completed' && job.outcome) return ending(job, job.outcome);
+function headline(view: RunView, job: Job, deployed: Deployed): string {
+  if (job.state === 'completed' && job.outcome) {
+    return isReplaced(job, deployed) ? replaced(job, deployed) : ending(job, job.outcome);
+  }
   const cancel = job.cancel ?? view.run.cancel;
   if (cancel !== null) return `Cancelling: ${cancel.reason}`;
+  const { work } = job.plan;
+  if (job.gate !== null && (job.state !== 'running' || job.gate.kind === 'approval')) {
+    return waitTitle(job.gate, noteOf(view, job));
+  }
   if (job.state === 'running') {
-    if (job.plan.work.kind === 'deploy') return job.progress ?? `Deploying to ${job.plan.work.environment}`;
+    if (isDeployment(work)) return job.progress ?? `Deploying to ${work.environment}`;
+    if (work.kind === 'plan') return 'Looking at what would change';
     const step = job.steps.find((it) => it.state === 'running');
     return step ? `Step ${step.index + 1} of ${job.steps.length}: ${step.name}` : (job.progress ?? 'Starting');
   }
@@ -109,7 +130,7 @@ function ending(job: Job, outcome: Outcome): string {
   const tests = job.tests;
   switch (outcome.kind) {
     case 'success':
-      if (job.plan.work.kind === 'deploy') return `Deployed to ${job.plan.work.environment}${time}`;
+      if (isDeployment(job.plan.work)) return `Deployed to ${job.plan.work.environment}${time}`;
       return tests && tests.total > 0
         ? `${tests.total} ${tests.total === 1 ? 'test' : 'tests'} passed${time}`
         : `Passed${time}`;
@@ -131,6 +152,11 @@ function ending(job: Job, outcome: Outcome): string {
     case 'broken':
       return `Slipway failed, not your change: ${outcome.reason}`;
   }
+}
+
+/** It was there, and isn't any more. */
+function replaced({ plan: { work } }: Job, deployed: Deployed): string {
+  return `Was deployed${isDeployment(work) ? ` to ${work.environment}` : ''}. ${whyReplaced(deployed)}`;
 }
 
 /** The summary has the rest: commands, say. */

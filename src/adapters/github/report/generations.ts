@@ -28,6 +28,8 @@ export function ended(job: Job, first: number, last: number): Job | null {
     tests: null,
     progress: null,
     note: null,
+    gate: null,
+    report: '',
     cancel: null,
   };
 }

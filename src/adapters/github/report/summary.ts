@@ -1,15 +1,20 @@
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Attempt, Job, RunView, Step, TestSummary } from '#src/model/run.ts';
 import { duration } from '#src/model/duration.ts';
+import { type Deployed, factsOf, notDeployed, reportOf } from './deployed.ts';
 import { cancelledText, cut, escapeMarkdown } from './text.ts';
+import { waitText } from './waiting.ts';
 
 const maxRows = 100;
 const maxNames = 50;
 
-/** The Markdown under a check run's title: what happened first, then tests, steps, and where to read on. */
-export function summaryOf(view: RunView, job: Job, detailsUrl: string): string {
+/** The Markdown under a check run's title: what happened first, then what is deployed, tests, steps, and where to read on. */
+export function summaryOf(view: RunView, job: Job, detailsUrl: string, deployed: Deployed = notDeployed): string {
   const parts = [
+    waitText(view, job),
     opening(job),
+    factsOf(view, job, deployed),
+    reportOf(job),
     job.tests ? testsOf(job.tests) : '',
     stepsOf(job.steps, job.state === 'completed'),
     waiting(view, job),

@@ -1,0 +1,59 @@
+import type { DeployWork, PreviewWork } from '#src/model/plan.ts';
+import type { Job, Run } from '#src/model/run.ts';
+import type { Store } from '#src/engine/store.ts';
+import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
+
+/**
+ * A deployment's record, null as long as it hasn't begun, and the images that it rolls out as far as they are known: by
+ * workload and container or, where there are none, by image job. Throws PlatformError if the store fails.
+ */
+export async function deployedOf(
+  store: Pick<Store, 'deployments' | 'images'>,
+  run: Run,
+  job: Job,
+): Promise<{ readonly record: DeploymentRecord | null; readonly images: Readonly<Record<string, string>> }> {
+  const { work } = job.plan;
+  if (work.kind !== 'deploy' && work.kind !== 'preview') return { record: null, images: {} };
+  const record = await store.deployments.ofJob(job.id);
+  const changes = (record?.changes ?? []).filter(({ after }) => after !== '');
+  if (changes.length > 0) {
+    const entries = changes.map(({ cluster, workload, container, after }) => [
+      placeOf(cluster ?? null, workload, container ?? null),
+      after,
+    ]);
+    return { record, images: Object.fromEntries(entries) };
+  }
+  const byJob = await imagesByJob(store, run, work, record);
+  if (work.kind === 'preview' || work.rollout.length === 0) return { record, images: byJob };
+  const entries = work.rollout.flatMap(({ cluster, namespace, name, container, image }) => {
+    const found = byJob[image];
+    return found === undefined ? [] : [[placeOf(cluster, `${namespace}/${name}`, container), found]];
+  });
+  return { record, images: Object.fromEntries(entries) };
+}
+
+async function imagesByJob(
+  store: Pick<Store, 'images'>,
+  run: Run,
+  work: DeployWork | PreviewWork,
+  record: DeploymentRecord | null,
+): Promise<Record<string, string>> {
+  const named = { ...(work.kind === 'deploy' ? work.images : {}), ...record?.details.images };
+  const found: Record<string, string> = {};
+  for (const job of jobsOf(work)) {
+    const image = named[job] ?? (await store.images.find(run.repository.id, run.trigger.sha, job))?.image;
+    if (image !== undefined) found[job] = image;
+  }
+  return found;
+}
+
+/** Ids of the image jobs whose images are deployed. */
+function jobsOf(work: DeployWork | PreviewWork): ReadonlySet<string> {
+  if (work.kind === 'preview') return new Set(Object.values(work.images));
+  return new Set([...work.rollout, ...(work.gitops?.changes ?? [])].map(({ image }) => image));
+}
+
+/** `shop/api/server`, with the cluster before it unless it is the default one. */
+function placeOf(cluster: string | null, workload: string, container: string | null): string {
+  return `${cluster === null ? '' : `${cluster}:`}${workload}${container === null ? '' : `/${container}`}`;
+}
