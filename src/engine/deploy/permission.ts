@@ -1,5 +1,6 @@
 import type { PeopleRule } from '#src/model/deploy-rules.ts';
-import { PlatformError } from '#src/model/outcome.ts';
+import { isOneOf, refuseSomebody, type Somebody } from '#src/model/deploy/people.ts';
+import { nobody } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Parts } from '#src/engine/parts.ts';
 
@@ -8,11 +9,29 @@ import type { Parts } from '#src/engine/parts.ts';
  * roles and teams now; null if they may. `allow` null: write permission is needed. Throws PlatformError if GitHub fails.
  */
 export async function refusePerson(
-  _parts: Pick<Parts, 'forge' | 'policy'>,
-  _repository: Repository,
-  _environment: string,
-  _allow: PeopleRule | null,
-  _login: string,
+  parts: Pick<Parts, 'forge' | 'policy'>,
+  repository: Repository,
+  environment: string,
+  allow: PeopleRule | null,
+  login: string,
 ): Promise<string | null> {
-  throw new PlatformError('Not there yet.');
+  const operator = parts.policy.deployers(repository, environment);
+  const who = await somebodyOf(parts, repository, login, [allow, operator]);
+  return refuseSomebody({ environment: allow, operator }, who, environment, { asked: true });
+}
+
+/** What GitHub reports of the person now, as far as the rules need it. Throws PlatformError if GitHub fails. */
+export async function somebodyOf(
+  { forge }: Pick<Parts, 'forge'>,
+  repository: Repository,
+  login: string,
+  rules: readonly (PeopleRule | null)[],
+): Promise<Somebody> {
+  if (login === nobody || login === '') return { login, role: 'none', teams: [] };
+  const who = { login, role: await forge.role(repository, login), teams: [] };
+  // Most people are known by name or role.
+  const asked = rules.filter((rule) => rule !== null && !isOneOf(rule, who));
+  const teams = [...new Set(asked.flatMap((rule) => rule?.teams ?? []))];
+  const member = await Promise.all(teams.map(async (team) => await forge.isMember(repository, team, login)));
+  return { ...who, teams: teams.filter((_, index) => member[index]) };
 }

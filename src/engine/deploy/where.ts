@@ -111,7 +111,7 @@ async function specsOf(
   }
 }
 
-async function healthOf(
+export async function healthOf(
   parts: WhereParts,
   status: Pick<EnvironmentStatus, 'current' | 'spec'> & { readonly changing: boolean },
   signal: AbortSignal,

@@ -83,7 +83,7 @@ export const checksPatienceMs = 60 * 60_000;
 
 /** May this be deployed now? By whom? What next? Total: it answers for all facts. */
 export function decideDeploy(facts: DeployFacts, stage: DeployStage): DeployDecision {
-  const findings = questions(facts, stage).flatMap((ask) => ask(facts, stage) ?? []);
+  const findings = questions(facts, stage).flatMap((ask) => settled(ask(facts, stage), stage) ?? []);
   const refused = findings.find((it) => it.kind === 'refuse');
   if (refused) return { kind: 'refuse', reason: refused.reason, rejected: refused.rejected ?? false };
   const waits = findings.filter((it) => it.kind === 'wait');
@@ -109,9 +109,23 @@ export function skipsRules(mode: DeployMode): boolean {
 
 type Finding =
   | { readonly kind: 'refuse'; readonly reason: string; readonly rejected?: boolean }
-  | { readonly kind: 'wait'; readonly note: string; readonly gate: JobGate; readonly again: number | null };
+  | { readonly kind: 'wait'; readonly note: string; readonly gate: JobGate; readonly again: number | null }
+  /** `what`: `whether @ada may deploy to production`; `why`: what whoever was asked answered, a sentence. */
+  | { readonly kind: 'unknown'; readonly what: string; readonly why: string; readonly gate: JobGate };
 
 type Question = (facts: DeployFacts, stage: DeployStage) => Finding | null;
+
+/** What isn't known yet is waited for; somebody who asks is told instead. */
+function settled(finding: Finding | null, stage: DeployStage): Exclude<Finding, { kind: 'unknown' }> | null {
+  if (finding === null || finding.kind === 'refuse') return finding;
+  if (finding.kind === 'wait') return stage === 'ask' ? { kind: 'refuse', reason: finding.note } : finding;
+  const { what, why, gate } = finding;
+  if (stage === 'ask') {
+    return { kind: 'refuse', reason: `Slipway can't find out ${what}. ${why} Ask again in a while.` };
+  }
+  const note = `Waits to find out ${what}. ${why} Slipway asks again by itself.`;
+  return { kind: 'wait', note, gate, again: askAgainMs };
+}
 
 const gateOrder: readonly JobGate['kind'][] = ['approval', 'lock', 'window', 'checks', 'order', 'queue'];
 
@@ -132,7 +146,7 @@ function permission({ people, person, actor, operator, environment, via }: Deplo
   const asked = !isAutomatic(via);
   if (operator || (!asked && people.operator === null)) return null;
   if (isUnknown(person)) {
-    return later('checks', `Waits to find out whether @${actor} may deploy to ${environment}. ${person.unknown}`);
+    return unclear('checks', `whether @${actor} may deploy to ${environment}`, person);
   }
   // Somebody else's right is none.
   const who = sameLogin(person.login, actor) ? person : { login: actor, role: 'none' as const, teams: [] };
@@ -159,7 +173,7 @@ function movedTag({ tag, sha, environment, via, mode }: DeployFacts): Finding | 
   // The others deploy digests that are named, whatever the tag is by now.
   if (tag === null || mode !== 'deploy') return null;
   const name = quoted(tag.name);
-  if (isUnknown(tag.now)) return later('checks', `Waits to find out what the tag ${name} names. ${tag.now.unknown}`);
+  if (isUnknown(tag.now)) return unclear('checks', `what the tag ${name} names`, tag.now);
   const byName = `/deploy ${environment} ${tag.name}`;
   if (tag.now === null) {
     return refuse(`The tag ${name} is gone. To deploy its commit all the same: /deploy ${environment} ${short(sha)}.`);
@@ -195,7 +209,7 @@ function protectedChecks(facts: DeployFacts): Finding | null {
   if (protect.length === 0) return null;
   if (isUnknown(checks)) {
     const names = list([...new Set(protect)].map(quoted));
-    return later('checks', `Waits to find out how the checks ${names} stand. ${checks.unknown}`);
+    return unclear('checks', `how the checks ${names} stand`, checks);
   }
   const { bad, pending, onlyTelling } = judgeChecks(protect, checks, told);
   const must = `They must have succeeded on ${short(sha)} before it is deployed.`;
@@ -236,11 +250,8 @@ function approvals({ approval, said, authors, actor, environment }: DeployFacts)
     return { kind: 'refuse', reason: `Rejected by @${count.rejectedBy}.`, rejected: true };
   }
   if (isUnknown(authors)) {
-    return later('approval', `Waits to find out who made the change, for they don't approve it. ${authors.unknown}`, {
-      gate: 'start',
-      needed: approval.count,
-      given: count.given,
-    });
+    const gate = { gate: 'start', needed: Math.max(1, approval.count), given: count.given };
+    return unclear('approval', "who made the change, for they don't approve it", authors, gate);
   }
   if (count.enough) return null;
   const note = `${approvalText(approval, count, excluded)} To approve: /approve ${environment}.`;
@@ -254,31 +265,31 @@ function orderOf(facts: DeployFacts, stage: DeployStage): Finding | null {
   );
   // What isn't built runs nowhere.
   const built = jobs.length > 0 && Object.keys(wanted).length === jobs.length;
-  const waits: string[] = [];
-  const wrong: string[] = [];
-  for (const fact of order) {
-    if (isUnknown(fact)) {
-      waits.push(`Waits to find out what ${fact.environment} runs. ${fact.unknown}`);
-      continue;
-    }
+  const found = order.map((fact): Finding | null => {
+    const before = fact.environment;
+    if (isUnknown(fact)) return unclear('order', `what ${before} runs`, fact);
     const verdict = judgeOrder(fact, built ? wanted : {}, sha);
-    if (verdict.kind === 'go') continue;
-    if (verdict.kind === 'unknown')
-      waits.push(`Waits to find out whether ${fact.environment} is healthy. ${verdict.reason}`);
-    else if (verdict.kind === 'coming' && isAutomatic(via) && stage !== 'ask') {
-      waits.push(`Waits until ${fact.environment} is healthy with ${short(sha)}. ${verdict.reason}`);
-    } else {
-      const how =
-        verdict.kind === 'coming'
-          ? `It is being deployed there: ask again once it is healthy.`
-          : `Deploy it there first: /deploy ${fact.environment} ${short(sha)}.`;
-      wrong.push(`${environment} takes what is healthy in ${fact.environment}. ${verdict.reason} ${how}`);
+    if (verdict.kind === 'go') return null;
+    if (verdict.kind === 'unknown') {
+      return unclear('order', `whether ${before} is healthy`, { unknown: verdict.reason });
     }
-  }
-  if (wrong.length > 0) return refuse(wrong.join(' '));
-  return waits.length === 0
+    if (verdict.kind === 'coming' && isAutomatic(via)) {
+      const note = `Waits until ${before} is healthy with ${short(sha)}. ${verdict.reason}`;
+      return { kind: 'wait', note, gate: { kind: 'order' }, again: askAgainMs };
+    }
+    const how =
+      verdict.kind === 'coming'
+        ? 'It is being deployed there: ask again once it is healthy.'
+        : `Deploy it there first: /deploy ${before} ${short(sha)}.`;
+    return refuse(`${environment} takes what is healthy in ${before}. ${verdict.reason} ${how}`);
+  });
+  const all = found.flatMap((finding) => settled(finding, stage) ?? []);
+  const wrong = all.filter((it) => it.kind === 'refuse');
+  if (wrong.length > 0) return refuse(wrong.map((it) => it.reason).join(' '));
+  const notes = all.flatMap((it) => (it.kind === 'wait' ? [it.note] : []));
+  return notes.length === 0
     ? null
-    : { kind: 'wait', note: waits.join(' '), gate: { kind: 'order' }, again: askAgainMs };
+    : { kind: 'wait', note: notes.join(' '), gate: { kind: 'order' }, again: askAgainMs };
 }
 
 function refuse(reason: string): Finding {
@@ -290,6 +301,6 @@ function wait(kind: JobGate['kind'], note: string, more: Omit<JobGate, 'kind'> =
 }
 
 /** The platform doesn't tell yet. */
-function later(kind: JobGate['kind'], note: string, more: Omit<JobGate, 'kind'> = {}): Finding {
-  return { kind: 'wait', note: `${note} Slipway asks again by itself.`, gate: { kind, ...more }, again: askAgainMs };
+function unclear(kind: JobGate['kind'], what: string, { unknown }: Unknown, more: Omit<JobGate, 'kind'> = {}): Finding {
+  return { kind: 'unknown', what, why: unknown, gate: { kind, ...more } };
 }
