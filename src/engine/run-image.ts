@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isStrange } from '#src/model/trust.ts';
-import type { ImageWork } from '#src/model/plan.ts';
+import type { ImageWork, Work } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { cutOffNote } from './access.ts';
-import { inputsOf } from './inputs.ts';
+import { inputsOf, trustedRuns } from './inputs.ts';
 import { secretsFor } from './job-secrets.ts';
 import { maskCompletion, maskError } from './masked.ts';
 import type { Assignment, Parts } from './parts.ts';
@@ -77,11 +78,20 @@ export async function runImage(parts: Parts, run: Run, work: ImageWork, assignme
 }
 
 /**
- * The image that an earlier run of trusted people built of this commit, if it is the same and goes to the same place: a tag on
- * a commit that was built gives it a name, and doesn't build another. Whoever re-runs the job wants it built.
+ * The image that trusted people's runs built of this commit last, if it was built by the same words (a matrix or an argument
+ * may differ): a tag on a commit that was built gives it a name, and doesn't build another. Whoever re-runs the job wants it built.
  */
 async function builtBefore(parts: Parts, run: Run, work: ImageWork, job: Job): Promise<string | null> {
   if (work.tags.length === 0 || isStrange(run) || job.earlier.some((attempt) => attempt.by === 'person')) return null;
   const known = await parts.store.images.find(run.repository.id, run.trigger.sha, job.plan.id);
-  return known !== null && known.image.startsWith(`${work.build.image}@`) ? known.image : null;
+  if (known === null) return null;
+  const builds = (await trustedRuns(parts, run))
+    .flatMap((view) => view.jobs)
+    .filter((it) => it.plan.id === job.plan.id && it.outcome?.kind === 'success' && tagsOf(it.plan.work).length > 0);
+  const last = builds.toSorted((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0)).at(-1)?.plan.work;
+  return last?.kind === 'image' && isDeepStrictEqual(last.build, work.build) ? known.image : null;
+}
+
+function tagsOf(work: Work): readonly string[] {
+  return work.kind === 'image' ? work.tags : [];
 }

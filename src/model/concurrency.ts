@@ -24,7 +24,7 @@ export interface Settled {
  */
 export function settleGroup(line: readonly Entry[], wanted: Concurrency, me: string): Settled {
   const own = line.find((entry) => entry.holder === me);
-  if (own === undefined) return { cancel: [], goes: false, note: `Waits for the concurrency group "${wanted.group}".` };
+  if (own === undefined) return { cancel: [], goes: false, note: `Waits for ${placeOf(wanted.group)}.` };
   if (own.holds) return { cancel: [], goes: true, note: null };
   const older = line.filter((entry) => entry.seq < own.seq && entry.runId !== own.runId);
   const ended = older.filter((entry) => (entry.holds ? wanted.cancelInProgress : wanted.queue === 'single'));
@@ -43,20 +43,32 @@ export function settleGroup(line: readonly Entry[], wanted: Concurrency, me: str
 function reasonOf(holds: boolean, newer: Entry, group: string): string {
   const by = `the newer run ${newer.runId}`;
   return holds
-    ? `Cancelled by ${by} in the concurrency group "${group}" (cancel-in-progress).`
-    : `Cancelled: ${by} took its place in the concurrency group "${group}".`;
+    ? `Cancelled by ${by} in ${placeOf(group)} (cancel-in-progress).`
+    : `Cancelled: ${by} took its place in ${placeOf(group)}.`;
 }
 
 function noteOf(line: readonly Entry[], own: Entry, group: string): string {
   const first = line.find((entry) => entry.holds) ?? line.find((entry) => entry.seq < own.seq);
-  if (first === undefined) return `Waits for the concurrency group "${group}".`;
+  if (first === undefined) return `Waits for ${placeOf(group)}.`;
   const whom = first.runId === own.runId ? 'another job of this run' : `run ${first.runId}`;
   const between = line.filter((entry) => entry !== first && !entry.holds && entry.seq < own.seq).length;
   const others = between === 0 ? '' : ` and ${between} more`;
-  return `Waits for ${whom}${others} in the concurrency group "${group}".`;
+  return `Waits for ${whom}${others} in ${placeOf(group)}.`;
 }
 
 /** The group in which the deployments to an environment take turns. No pipeline file can name it: names have no line break. */
 export function environmentGroup(environment: string): string {
   return `environment\n${environment.toLowerCase()}`;
+}
+
+/** The group in which the builds of one commit's image take turns: who comes second finds it built. */
+export function imageGroup(sha: string, job: string): string {
+  return `image\n${sha}\n${job}`;
+}
+
+/** A group in the words of people. */
+function placeOf(group: string): string {
+  const [kind, what, job] = group.split('\n');
+  if (what === undefined) return `the concurrency group "${group}"`;
+  return kind === 'environment' ? `the queue of ${what}` : `the builds of the image "${job}" of this commit`;
 }

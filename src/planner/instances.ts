@@ -1,9 +1,10 @@
+import { imageGroup } from '#src/model/concurrency.ts';
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { quote, settle } from '#src/model/expression.ts';
 import { expandMatrix, type Instance } from '#src/model/matrix.ts';
 import type { BuildSpec, JobSpec, Scalar, ScriptJobSpec } from '#src/model/pipeline.ts';
-import type { ImageWork, PlannedJob, ScriptWork } from '#src/model/plan.ts';
+import type { Concurrency, ImageWork, PlannedJob, ScriptWork } from '#src/model/plan.ts';
 import { fillTemplate } from '#src/model/template.ts';
 import { concurrencyOf } from './concurrency.ts';
 
@@ -61,13 +62,21 @@ export function planInstances(specs: readonly JobSpec[], around: Around): readon
     continueOnError: spec.continueOnError,
     timeoutMinutes: spec.timeoutMinutes,
     retries: spec.retries,
-    concurrency: within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger, strange)),
+    concurrency:
+      within(spec.id, 'concurrency', () => concurrencyOf(spec.concurrency, contexts, trigger, strange)) ??
+      (spec.kind === 'image' ? inTurn(spec, trigger, tagsOf(spec.id)) : null),
     priority: 0,
     work:
       spec.kind === 'script'
         ? scriptWork(spec, contexts, deployed, room)
         : imageWork(spec.id, spec.build, contexts, tagsOf(spec.id), room),
   }));
+}
+
+/** A push and a tag of one commit build its image once, if they come at once as well. */
+function inTurn({ id, matrix }: JobSpec, { sha }: Trigger, tags: readonly string[]): Concurrency | null {
+  if (tags.length === 0 || matrix !== null) return null;
+  return { group: imageGroup(sha, id), cancelInProgress: false, queue: 'max' };
 }
 
 function settleIf(spec: JobSpec, contexts: Contexts): Pick<PlannedJob, 'if' | 'skip'> {

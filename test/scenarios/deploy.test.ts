@@ -9,9 +9,11 @@ jobs:
   image: { needs: lint, build: { image: registry.example/acme/shop } }
 environments:
   staging:
+    stable: 0s
     rollout: [{ deployment: staging/api, container: api, image: image }]
   production:
     on: { tag: "v*" }
+    stable: 0s
     rollout: [{ deployment: shop/api, container: api, image: image }]
 `;
 
@@ -48,6 +50,30 @@ function comment(body: string, change: Partial<CommentEvent> = {}): CommentEvent
 }
 
 describe('a tag', () => {
+  it('and the push of the same commit build one image, though they come at once', async () => {
+    const both = pipeline.replace('staging:', 'staging:\n    on: { branch: main }');
+    const s = await scenario(options({ commits: { a1: { 'slipway.yml': both } } }));
+    await Promise.all([s.play(trigger(push('a1'))), s.play(trigger(tag('a1')))]);
+    const [first, second] = s.builder.requests;
+    expect(s.builder.requests).toHaveLength(2);
+    expect(first?.built).toBeUndefined();
+    expect(second?.built).toMatch(/^registry\.example\/acme\/shop@sha256:/);
+    const images = new Set(s.cluster.patches.map((patch) => patch.split('=')[1]));
+    expect([...images]).toEqual([second?.built]);
+  });
+
+  it('whose image is built by other words than the push had, or that is re-run, builds one of its own', async () => {
+    const both = `${pipeline.replace('staging:', 'staging:\n    on: { branch: main }').replace('acme/shop }', 'acme/shop, args: { VERSION: "\${{ event.tag }}" } }')}`;
+    const s = await scenario(options({ commits: { a1: { 'slipway.yml': both } } }));
+    await s.play(trigger(push('a1')));
+    const { run, jobs } = await s.play(trigger(tag('a1')));
+    expect(s.builder.requests.map((it) => it.built)).toEqual([undefined, undefined]);
+    const image = jobs.find((job) => job.plan.key === 'image');
+    await s.engine.intake({ kind: 'rerun', repository, sha: 'a1', actor: 'ada', externalId: image?.id ?? '' });
+    await s.engine.completed(run.id);
+    expect(s.builder.requests.at(-1)?.built).toBeUndefined();
+  });
+
   it('builds the image once, pushes it and rolls it out by digest', async () => {
     const s = await scenario(options());
     const view = await s.play(trigger(tag('a1')));
