@@ -1,10 +1,14 @@
 import type { StepsProgress, Strategy } from '#src/model/delivery.ts';
 import type { JobGate } from '#src/model/deploy-rules.ts';
-import { PlatformError } from '#src/model/outcome.ts';
+import { type Outcome, success } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
-import type { RolloutRequest, RolloutResult } from './rollout.ts';
+import { type RolloutRequest, type RolloutResult, rollOut } from './rollout.ts';
+import { realTime } from './rollout-time.ts';
+import { openStepsBook, type Stepping } from './steps-book.ts';
+import { runPhase } from './steps-moves.ts';
+import { planSteps } from './steps-plan.ts';
 
 /** A rollout by steps, beside what a plain one is given: `begun` and `onChange` are those of the stable workloads. */
 export interface StepsRequest extends RolloutRequest {
@@ -23,7 +27,37 @@ export interface StepsRequest extends RolloutRequest {
   readonly report: (markdown: string) => void;
 }
 
-/** Rolls out by steps. Answers and throws as `rollOut` does. */
-export async function rollBySteps(_request: StepsRequest): Promise<RolloutResult> {
-  throw new PlatformError('Not there yet.');
+/**
+ * Rolls out by steps: new pods beside the old ones take a growing share (or, blue/green, the Service), with pauses,
+ * approvals and checks between; then the stable workloads are rolled and what stood beside goes. What fails, or is
+ * cancelled, goes back: all stable pods are there again with the old images, and nothing beside them. Every phase is stored
+ * before it begins, so that another process goes on from there in the same direction. Answers and throws as `rollOut`.
+ */
+export async function rollBySteps(given: StepsRequest): Promise<RolloutResult> {
+  const request = { ...given, time: given.time ?? realTime };
+  const planned = request.progress ?? (await planSteps(request));
+  if ('outcome' in planned) return { outcome: planned.outcome, changes: [], summary: 'Nothing was changed.' };
+  const book = openStepsBook(request, planned);
+  if (request.progress === null) {
+    await request.onChange(planned.changes);
+    await book.store();
+  }
+  const stepping: Stepping = { ...request, book, onChange: (changes) => book.change(changes) };
+  if (planned.workloads.every((it) => it.replicas === 0)) {
+    const result = await rollOut({ ...stepping, begun: book.changes() });
+    return { ...result, summary: [result.summary, ...planned.said].join(' ') };
+  }
+  for (;;) {
+    const { phase } = book.now();
+    if (phase === 'done' || phase === 'ended') break;
+    const { result, said } = await runPhase(stepping);
+    await book.go(result, said);
+  }
+  return { outcome: outcomeOf(book.now()), changes: book.changes(), summary: book.now().said.join(' ') };
+}
+
+function outcomeOf({ phase, failed, said }: StepsProgress): Outcome {
+  if (phase === 'done') return success;
+  const { kind, reason } = failed ?? { kind: 'broken' as const, reason: 'The rollout ended.' };
+  return { kind, reason: [reason, ...said.filter((it) => !reason.includes(it))].join(' ') };
 }

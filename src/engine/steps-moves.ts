@@ -1,0 +1,330 @@
+import type { StepsFailure, StepsWorkload } from '#src/model/delivery.ts';
+import { type Outcome, UserError } from '#src/model/outcome.ts';
+import type { RolloutTarget } from '#src/model/pipeline.ts';
+import { isComplete, type WorkloadState } from '#src/model/rollout.ts';
+import { givenUp, isLeft, type Move, next, type Pods, type Result, type Seen } from '#src/model/steps.ts';
+import { rollOut } from './rollout.ts';
+import { type Followed, follow } from './rollout-follow.ts';
+import { deadlineSince, Unreached } from './rollout-time.ts';
+import { messageOf, nameOf } from './rollout-words.ts';
+import type { Stepping } from './steps-book.ts';
+import { hold } from './steps-hold.ts';
+import { serviceOf, switchService } from './steps-service.ts';
+import { ask, type Turn } from './steps-turn.ts';
+
+/** What came of a phase, and sentences on it that stay. */
+export interface Ended {
+  readonly result: Result;
+  readonly said?: readonly string[];
+}
+
+/** So often the same move is made before something else must be undoing it. */
+const mostRepeats = 5;
+
+/**
+ * Does what is to be done in the rollout's phase until it is over. Looks before each move, so that nothing is done twice.
+ * Throws only the reason of `leave`, and what storing throws.
+ */
+export async function runPhase(stepping: Stepping): Promise<Ended> {
+  const { clock, time, timeoutMs, leave, strategy, book } = stepping;
+  const { phase, since, workloads } = book.now();
+  const isBack = phase === 'aborting' || phase === 'cleaning';
+  const signal = isBack ? leave : AbortSignal.any([stepping.signal, leave]);
+  const turn: Turn = {
+    signal,
+    deadline: deadlineSince(since, timeoutMs, clock, time),
+    placed: new Set(),
+    gaveUp: workloads.map(() => 'no'),
+    troubles: [],
+  };
+  const made = new Map<string, number>();
+  try {
+    for (;;) {
+      leave.throwIfAborted();
+      if (signal.aborted) return failed('cancelled', messageOf(signal.reason));
+      const states = await look(stepping, turn);
+      const seen = states.map((it, index) => seenOf(stepping, turn, it, index));
+      const serves = await serviceOf(stepping, turn);
+      const moves = next(book.now(), strategy, seen, serves);
+      const [first] = moves;
+      if (!first || first.kind === 'end') return { result: { kind: 'done' } };
+      if (first.kind === 'advance')
+        return phase === 'aborting' ? wentBack(stepping, turn, states, seen) : { result: { kind: 'done' } };
+      if (first.kind === 'hold') return { result: await hold(stepping, first.step) };
+      if (first.kind === 'promote') return await promote(stepping, states, turn);
+      for (const move of moves) {
+        const key = JSON.stringify(move);
+        made.set(key, (made.get(key) ?? 0) + 1);
+        const again = (made.get(key) ?? 0) > mostRepeats && move.kind !== 'wait' && move.kind !== 'remove';
+        if (again) return undone(stepping, move);
+      }
+      const ended = await Promise.all(moves.map((move) => make(stepping, turn, move, states)));
+      const worst = ended.find((it) => it !== null);
+      if (worst && phase === 'cleaning') return uncleared(stepping, worst.reason);
+      if (worst) return { result: { kind: 'failed', failure: worst } };
+    }
+  } catch (error) {
+    leave.throwIfAborted();
+    if (error instanceof Storing) throw error.error;
+    if (signal.aborted) return failed('cancelled', messageOf(signal.reason));
+    if (phase === 'cleaning') return uncleared(stepping, messageOf(error));
+    const failure: StepsFailure = {
+      kind: error instanceof UserError ? 'failure' : 'broken',
+      reason: phase === 'aborting' ? `GOING BACK FAILED: ${messageOf(error)} Look at it now.` : messageOf(error),
+    };
+    return { result: { kind: 'failed', failure } };
+  }
+}
+
+/** An error of the store, which isn't the cluster's. */
+class Storing extends Error {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    super('It could not be stored.');
+    this.error = error;
+  }
+}
+
+interface States {
+  readonly stable: WorkloadState | null;
+  readonly beside: WorkloadState | null;
+}
+
+async function look(stepping: Stepping, turn: Turn): Promise<readonly States[]> {
+  const { parts, book } = stepping;
+  const { signal } = turn;
+  return await Promise.all(
+    book.now().workloads.map(async ({ target, beside, replicas }, index): Promise<States> => {
+      if (replicas === 0) return { stable: null, beside: null };
+      const read = (name: string) => ask(stepping, turn, target, () => parts.canaries.state(target, name, signal));
+      const [stable, other] = await Promise.all([read(target.name), read(beside)]);
+      book.seen(index, 'stable', stable);
+      book.seen(index, 'beside', other);
+      return { stable, beside: other };
+    }),
+  );
+}
+
+function seenOf(stepping: Stepping, turn: Turn, { stable, beside }: States, index: number): Seen {
+  const workload = stepping.book.now().workloads[index];
+  const podsOf = (state: WorkloadState | null, rewritten: boolean): Pods | null => {
+    if (!state || !workload) return null;
+    const images = rewritten ? 'new' : versionOf(stepping, workload, state);
+    return { wanted: state.wanted, settled: isComplete(state, state.generation), images };
+  };
+  return {
+    stable: podsOf(stable, false),
+    beside: podsOf(beside, turn.placed.has(index)),
+    gaveUp: turn.gaveUp[index] ?? 'no',
+  };
+}
+
+function versionOf(stepping: Stepping, { target, images }: StepsWorkload, state: WorkloadState): Pods['images'] {
+  const changes = stepping.book.changes().filter((it) => it.workload === nameOf(target) && it.container !== undefined);
+  const set = Object.fromEntries(changes.map((it) => [it.container, it.set?.image]));
+  const isNew = Object.entries(images).every(([name, image]) => [image, set[name]].includes(state.images[name]));
+  if (isNew) return 'new';
+  const isOld = changes.every((it) =>
+    [it.before, it.back ?? it.before].includes(state.images[it.container ?? ''] ?? null),
+  );
+  return isOld ? 'old' : 'other';
+}
+
+/** Makes one move. Null if it was made, else why the rollout fails. */
+async function make(
+  stepping: Stepping,
+  turn: Turn,
+  move: Move,
+  states: readonly States[],
+): Promise<StepsFailure | null> {
+  const { parts, book } = stepping;
+  const { signal } = turn;
+  if (move.kind === 'switch') return await switchService(stepping, turn, move.to);
+  if (!('index' in move)) return null;
+  const workload = book.now().workloads[move.index];
+  if (!workload) return null;
+  const { target, beside, images } = workload;
+  const name = nameOf(target);
+  switch (move.kind) {
+    case 'place': {
+      const labels = book.now().selector?.to ?? null;
+      book.tell(`${name}: ${move.replicas} new ${move.replicas === 1 ? 'pod' : 'pods'} beside it`);
+      const wish = { name: beside, images, replicas: move.replicas, labels };
+      await ask(stepping, turn, target, () => parts.canaries.place(target, wish, signal));
+      turn.placed.add(move.index);
+      return null;
+    }
+    case 'scale':
+      book.tell(`${name}: scaled to ${move.replicas}`);
+      await ask(stepping, turn, target, () => parts.canaries.scale(target, target.name, move.replicas, signal));
+      return null;
+    case 'remove':
+      book.tell(`${target.namespace}/${beside}: removed`);
+      return await remove(stepping, turn, target, beside);
+    case 'wait':
+      return await wait(stepping, turn, move, workload, states[move.index]);
+  }
+}
+
+/** Its pods take their time to end. */
+async function remove(
+  stepping: Stepping,
+  turn: Turn,
+  target: RolloutTarget,
+  beside: string,
+): Promise<StepsFailure | null> {
+  const { parts, time } = stepping;
+  const { signal, deadline } = turn;
+  await ask(stepping, turn, target, () => parts.canaries.remove(target, beside, signal));
+  for (;;) {
+    const state = await ask(stepping, turn, target, () => parts.canaries.state(target, beside, signal));
+    if (state === null) return null;
+    if (time.steady() >= deadline.startedAt + deadline.timeoutMs) {
+      const reason = `${target.namespace}/${beside} is deleted, but doesn't go: look at its finalizers and pods.`;
+      return { kind: 'timed_out', reason };
+    }
+    await time.sleep(1000, signal).catch(() => undefined);
+    signal.throwIfAborted();
+  }
+}
+
+async function wait(
+  stepping: Stepping,
+  turn: Turn,
+  move: Extract<Move, { readonly kind: 'wait' }>,
+  { target, beside }: StepsWorkload,
+  states: States | undefined,
+): Promise<StepsFailure | null> {
+  const { cluster, time, book } = stepping;
+  const state = states?.[move.pods];
+  if (!state) return null;
+  const isBeside = move.pods === 'beside';
+  const watched = isBeside ? { ...target, name: beside } : target;
+  const ended = await follow({
+    cluster,
+    target: watched,
+    set: { generation: state.generation, images: state.images },
+    deadline: turn.deadline,
+    stableMs: isBeside ? Math.min(stepping.stableMs ?? 0, stepping.timeoutMs) : 0,
+    time,
+    onProgress: (message) => book.tell(message),
+    onState: (it) => book.seen(move.index, move.pods, it),
+    signal: turn.signal,
+  }).catch((error: unknown): Followed => {
+    stepping.leave.throwIfAborted();
+    if (book.now().phase !== 'aborting' || !(error instanceof Unreached || error instanceof UserError)) throw error;
+    return { kind: 'failed', cause: 'deadline', reason: error.message };
+  });
+  stepping.leave.throwIfAborted();
+  if (ended.kind === 'complete') return null;
+  if (ended.kind === 'cancelled') return { kind: 'cancelled', reason: ended.reason };
+  if (book.now().phase === 'aborting') {
+    // What stands beside may be what keeps these from coming; then it goes, and they get another time.
+    const now = turn.gaveUp[move.index] ?? 'no';
+    turn.gaveUp[move.index] = givenUp({ stable: null, beside: states.beside ? noPods : null, gaveUp: now });
+    turn.troubles.push(ended.reason);
+    turn.deadline = deadlineSince(stepping.clock.now(), stepping.timeoutMs, stepping.clock, time);
+    return null;
+  }
+  if (ended.cause !== 'superseded') await tellWhy(stepping, watched);
+  return { kind: ended.cause === 'deadline' ? 'timed_out' : 'failure', reason: ended.reason };
+}
+
+const noPods: Pods = { wanted: 0, settled: false, images: 'other' };
+
+/** The stable workloads get their replicas, and the new images by a plain rollout, which goes back by itself. */
+async function promote(stepping: Stepping, states: readonly States[], turn: Turn): Promise<Ended> {
+  const { parts, book, onChange } = stepping;
+  for (const [index, { target, replicas, autoscaled }] of book.now().workloads.entries()) {
+    const wanted = states[index]?.stable?.wanted ?? replicas;
+    if (autoscaled || wanted >= replicas) continue;
+    await ask(stepping, turn, target, () => parts.canaries.scale(target, target.name, replicas, turn.signal));
+  }
+  const store = async (changes: Parameters<typeof onChange>[0]): Promise<void> => {
+    await onChange(changes).catch((error: unknown) => {
+      throw new Storing(error);
+    });
+  };
+  const onState: Stepping['onState'] = (target, state) => {
+    const index = book.now().workloads.findIndex((it) => nameOf(it.target) === nameOf(target));
+    if (index >= 0) book.seen(index, 'stable', state);
+    stepping.onState?.(target, state);
+  };
+  const onProgress = (message: string): void => book.tell(message);
+  const { outcome, summary } = await rollOut({
+    ...stepping,
+    begun: book.changes(),
+    onChange: store,
+    onState,
+    onProgress,
+  });
+  if (outcome.kind === 'success') return { result: { kind: 'done' }, said: summary === '' ? [] : [summary] };
+  return { result: { kind: 'failed', failure: failureOf(outcome) } };
+}
+
+function failureOf(outcome: Exclude<Outcome, { readonly kind: 'success' }>): StepsFailure {
+  const { kind, reason } = outcome;
+  return kind === 'skipped' || kind === 'neutral' ? { kind: 'failure', reason } : { kind, reason };
+}
+
+/** How things stand when all that could be done to go back was done. */
+function wentBack(stepping: Stepping, turn: Turn, states: readonly States[], seen: readonly Seen[]): Ended {
+  const said: string[] = [];
+  let isWhole = true;
+  for (const [index, { target, beside, replicas }] of stepping.book.now().workloads.entries()) {
+    const now = seen[index];
+    const stable = states[index]?.stable;
+    if (replicas === 0 || !now) continue;
+    const name = nameOf(target);
+    if (stable && now.stable?.settled) {
+      said.push(
+        `${name} has its ${stable.wanted} ${stable.wanted === 1 ? 'pod' : 'pods'}, and nothing stands beside it.`,
+      );
+      continue;
+    }
+    isWhole = false;
+    const counters = stable ? `only ${stable.available} of ${stable.wanted} pods are available` : 'it is gone';
+    const left = isLeft(now)
+      ? ` ${target.namespace}/${beside} was left beside it, because it may be all that serves: remove it by hand when it is no longer needed.`
+      : '';
+    said.push(`GOING BACK FAILED: ${name}: ${counters}. ${turn.troubles.at(-1) ?? ''}${left} Look at it now.`);
+  }
+  if (isWhole) return { result: { kind: 'done' }, said };
+  const reason = said.filter((it) => it.startsWith('GOING BACK FAILED')).join(' ');
+  return { result: { kind: 'failed', failure: { kind: 'broken', reason } }, said };
+}
+
+/** The new version runs. With a canary left that is no failure; a Service that leads to what shall go is one. */
+function uncleared({ book, strategy }: Stepping, why: string): Ended {
+  const { target, beside } = book.now().workloads[0] ?? { target: null, beside: '' };
+  const hand = `Remove what is left by hand: kubectl delete ${target?.kind ?? 'deployment'}/${beside} -n ${target?.namespace ?? ''}`;
+  const reason = `The new version runs, but what stood beside it couldn't be cleared away: ${why} ${hand}`;
+  if (strategy.kind === 'canary') return { result: { kind: 'done' }, said: [reason] };
+  return failed('failure', `${reason} Before that, look whether the Service selects the stable pods again.`);
+}
+
+function undone(stepping: Stepping, move: Move): Ended {
+  const workload = 'index' in move ? stepping.book.now().workloads[move.index] : undefined;
+  const name = workload ? nameOf(workload.target) : 'the Service';
+  return failed(
+    'failure',
+    `${name}: something else undoes what Slipway sets there (${move.kind}): a person, an operator or a GitOps tool. Let one of the two decide, and deploy again.`,
+  );
+}
+
+function failed(kind: StepsFailure['kind'], reason: string): Ended {
+  return { result: { kind: 'failed', failure: { kind, reason } } };
+}
+
+/** Best effort: a rollout's outcome doesn't depend on its log. */
+async function tellWhy(stepping: Stepping, target: RolloutTarget): Promise<void> {
+  const { cluster, onEvents, onLines } = stepping;
+  const signal = AbortSignal.any([stepping.signal, stepping.leave, AbortSignal.timeout(10_000)]);
+  const [lines, events] = await Promise.all([
+    cluster.lastLines(target, 30, signal).catch(() => ''),
+    cluster.events(target, signal).catch(() => []),
+  ]);
+  if (events.length > 0) onEvents?.(events, target);
+  if (lines !== '') onLines(lines, target);
+}

@@ -1,0 +1,135 @@
+import type { RolloutStep, StepsProgress, Strategy } from './delivery.ts';
+import { codeSpan, harmless } from './harmless.ts';
+import { stepsOf } from './steps.ts';
+import type { WorkloadState } from './rollout.ts';
+
+/** What is known of a workload's pods and of those beside it; absent or null: nothing, or there are none. */
+export interface StepsPods {
+  readonly stable?: WorkloadState | null;
+  readonly beside?: WorkloadState | null;
+}
+
+/** The steps of a rollout (done, now, to come) and its pods, in Markdown. `now`: a sentence on what is done just now. */
+export function stepsReport(
+  progress: StepsProgress,
+  strategy: Strategy,
+  pods: readonly StepsPods[],
+  now: string,
+): string {
+  const steps = stepsOf(strategy);
+  const rows = steps.flatMap((step, index) => [
+    ...(isSwitch(strategy, index) ? [switchRow(strategy, progress)] : []),
+    `| ${index + 1} | ${stepText(step)} | ${cell(stateText(progress, index, now))} |`,
+  ]);
+  if (isSwitch(strategy, steps.length)) rows.push(switchRow(strategy, progress));
+  const besides = strategy.kind === 'canary' ? 'Canary' : 'Green';
+  const workloads = progress.workloads.map((it, index) => {
+    const { stable, beside } = pods[index] ?? {};
+    const note = it.autoscaled && it.replicas > 0 ? ' (an autoscaler decides on the replicas)' : '';
+    return `| ${codeSpan(`${it.target.namespace}/${it.target.name}`)}${note} | ${podsText(stable)} | ${podsText(beside)} |`;
+  });
+  const said = progress.said.map((it) => `- ${inline(it)}`);
+  return [
+    `**${headline(progress)}**${now === '' || isOver(progress) ? '' : ` ${inline(now)}`}`,
+    '',
+    '| | Step | |',
+    '| --- | --- | --- |',
+    ...rows,
+    `| | The stable workload gets the new version | ${promotion(progress)} |`,
+    '',
+    `| Workload | Stable pods | ${besides} pods |`,
+    '| --- | --- | --- |',
+    ...workloads,
+    ...(said.length > 0 ? ['', ...said] : []),
+  ].join('\n');
+}
+
+/** A step in words: `25% of the pods`, `5 min pause`. */
+export function stepText(step: RolloutStep): string {
+  switch (step.kind) {
+    case 'weight':
+      return `${step.percent}% of the pods`;
+    case 'pause':
+      return `pause of ${duration(step.seconds)}`;
+    case 'approval':
+      return 'approval';
+    case 'probe':
+      return `probe ${codeSpan(step.url)}`;
+    case 'prometheus':
+      return `Prometheus ${codeSpan(step.server)}: ${codeSpan(step.query)} ${limits(step)}`;
+    case 'job':
+      return `job ${codeSpan(step.job)}`;
+  }
+}
+
+/** `at most 0.05`, as a check of a number has it. */
+export function limits({ min, max }: { readonly min: number | null; readonly max: number | null }): string {
+  if (min !== null && max !== null) return `from ${min} to ${max}`;
+  if (min !== null) return `at least ${min}`;
+  return max === null ? 'any number' : `at most ${max}`;
+}
+
+/** 300 -> `5 min`. */
+export function duration(seconds: number): string {
+  if (seconds > 0 && seconds % 3600 === 0) return `${seconds / 3600} h`;
+  return seconds > 0 && seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+}
+
+function headline({ phase, failed, step }: StepsProgress): string {
+  if (phase === 'done') return 'Rolled out by steps.';
+  if (phase === 'ended') return 'The rollout by steps has failed.';
+  if (phase === 'aborting') return `Going back: ${inline(failed?.reason ?? '')}`;
+  if (phase === 'promoting') return 'The stable workload gets the new version.';
+  if (phase === 'cleaning') return 'What stood beside is removed.';
+  if (phase === 'switching') return 'The Service is switched to the new pods.';
+  return `Step ${step + 1}.`;
+}
+
+function isOver({ phase }: StepsProgress): boolean {
+  return phase === 'done' || phase === 'ended';
+}
+
+function stateText(progress: StepsProgress, index: number, now: string): string {
+  const { phase, step } = progress;
+  const note = progress.notes[index];
+  const done = note === undefined ? 'done' : `done: ${note}`;
+  if (phase === 'done' || phase === 'promoting' || phase === 'cleaning' || index < step) return done;
+  const isBack = phase === 'aborting' || phase === 'ended';
+  if (isBack) return index === step ? 'ended here' : 'not reached';
+  if (index > step || (phase !== 'placing' && phase !== 'holding')) return 'to come';
+  return `now${now === '' ? '' : `: ${now}`}`;
+}
+
+function isSwitch(strategy: Strategy, index: number): boolean {
+  return strategy.kind === 'blue-green' && index === strategy.before.length;
+}
+
+function switchRow(strategy: Strategy, { phase, step, notes }: StepsProgress): string {
+  const at = strategy.kind === 'blue-green' ? strategy.before.length : 0;
+  const isPast = ['done', 'promoting', 'cleaning'].includes(phase) || step > at;
+  const state = phase === 'switching' ? 'now' : isPast || notes['switch'] !== undefined ? 'done' : 'to come';
+  const reached = phase === 'aborting' || phase === 'ended' ? (isPast ? 'switched back' : 'not reached') : state;
+  return `| | The Service is switched to the new pods | ${reached} |`;
+}
+
+function promotion({ phase }: StepsProgress): string {
+  if (phase === 'done' || phase === 'cleaning') return 'done';
+  if (phase === 'promoting') return 'now';
+  return phase === 'aborting' || phase === 'ended' ? 'not reached' : 'to come';
+}
+
+function podsText(state: WorkloadState | null | undefined): string {
+  if (!state) return 'none';
+  return `${state.available} of ${state.wanted} available`;
+}
+
+/** Text of others within a sentence: shown as it is, on one line, formatting nothing. */
+function inline(text: string): string {
+  return harmless(text.replaceAll(/\s+/g, ' '))
+    .replaceAll(/[\\`*_[\]<>|~#@]/g, (it) => `\\${it}`)
+    .slice(0, 1000);
+}
+
+function cell(text: string): string {
+  return inline(text);
+}
