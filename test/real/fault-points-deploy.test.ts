@@ -81,7 +81,7 @@ const chains: readonly { readonly name: string; readonly ends: Release['ends']; 
 function pipeline(image: string): string {
   const environments = chains.map(
     ({ name }) =>
-      `  ${name}: { on: { tag: ${name} }, timeout: 60s, rollout: [{ deployment: shop/${name}, container: ${name}, image: image }] }`,
+      `  ${name}: { on: { tag: ${name} }, timeout: 60s, stable: 0s, rollout: [{ deployment: shop/${name}, container: ${name}, image: image }] }`,
   );
   return `jobs:
   image: { if: event.kind == 'tag', build: { image: ${image} } }

@@ -70,6 +70,7 @@ jobs:
 environments:
   production:
     on: { tag: "v*" }
+    stable: 0s
     rollout: [{ deployment: shop/api, container: api, image: image }]
 `;
     const { port, asked } = watched();
@@ -305,6 +306,7 @@ jobs:
 environments:
   production:
     on: { branch: main }
+    stable: 0s
     rollout: [{ deployment: shop/api, container: npm-7f3a9, image: image }]
 `,
       {

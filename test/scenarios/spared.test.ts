@@ -9,6 +9,7 @@ jobs:
 environments:
   production:
     on: { tag: "v*" }
+    stable: 0s
     rollout: [{ deployment: shop/api, container: api, image: image }]
 `;
 

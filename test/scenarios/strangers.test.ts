@@ -179,7 +179,7 @@ describe("a stranger's pull request", () => {
   });
 
   it('is never deployed, also by who may deploy', async () => {
-    const environments = 'environments: { live: { rollout: [{ deployment: shop/api, container: api, image: i }] } }';
+    const environments = 'environments: { live: { stable: 0s, rollout: [{ deployment: shop/api, container: api, image: i }] } }';
     const own = pull(a1, { fork: false });
     const files = { 'slipway.yml': `jobs: { i: { build: { image: r.example/i } } }\n${environments}` };
     const s = await world({ commits: { [main]: files, [a1]: files }, forge: { pullRequests: [own] } });
