@@ -32,7 +32,13 @@ function problemsOfIssue(issue: Issue, value: unknown, base: Path): readonly Pro
     case 'invalid_union':
       return problemsOfUnion(issue.errors, value, issue.path, base);
     case 'invalid_value':
-      return [{ kind: 'value', path, message: `must be ${or(issue.values.map((item) => `"${String(item)}"`))}` }];
+      return [
+        {
+          kind: 'value',
+          path,
+          message: `must be ${or(issue.values.map((item) => (typeof item === 'string' ? `"${item}"` : String(item))))}`,
+        },
+      ];
     default:
       return [{ kind: 'value', path, message: issue.message }];
   }

@@ -30,6 +30,51 @@ describe('the published JSON Schema', () => {
   ])('%s for %s', (valid, text) => {
     expect(new Ajv2020().compile(published as object)(parse(text))).toBe(valid);
   });
+
+  const target = 'rollout: [{ deployment: shop/api, container: api, image: image }]';
+  const gitops = 'repository: acme/deploy';
+  const change = 'file: a.yaml, field: image, image: image';
+  it.each<[boolean, string]>([
+    [true, target],
+    [false, 'url: https://x'],
+    [true, `${target}, on: manual`],
+    [false, `${target}, on: main`],
+    [false, `${target}, on: {}`],
+    [false, `${target}, on: { release: false }`],
+    [false, `${target}, approvals: 0`],
+    [true, `${target}, approvals: { count: 2, teams: acme/ops }`],
+    [false, `${target}, allow: { permission: read }`],
+    [true, `${target}, windows: [{ days: mon-fri, hours: "09:00-17:00", zone: UTC }, { days: [sat] }]`],
+    [false, `${target}, windows: { zone: UTC }`],
+    [false, `${target}, windows: { days: mo }`],
+    [true, `${target}, steps: [10%, { pause: 5m }, approval, { approval: true }, { job: a }, { probe: x, count: 3 }]`],
+    [false, `${target}, steps: [10]`],
+    [false, `${target}, steps: []`],
+    [false, `${target}, steps: [{}]`],
+    [false, `${target}, steps: [{ pause: 5m, count: 1 }]`],
+    [false, `${target}, steps: [{ probe: x, query: up }]`],
+    [false, `${target}, steps: [{ pause: 5m, approval: true }]`],
+    [true, `${target}, steps: [{ prometheus: a, query: up, max: 1 }]`],
+    [false, `${target}, steps: [{ prometheus: a, query: up }]`],
+    [false, `${target}, steps: [{ prometheus: a, max: 1 }]`],
+    [true, `${target}, blue-green: { service: shop/api, before: [{ pause: 1m }], after: [approval] }`],
+    [false, `${target}, blue-green: { service: shop/api, before: [10%] }`],
+    [false, `${target}, blue-green: { service: shop/api }, steps: [10%]`],
+    [true, `gitops: { ${gitops}, ${change}, value: tag, pull-request: true }, approvals: 1`],
+    [true, `gitops: { ${gitops}, changes: [{ ${change} }, { ${change} }] }`],
+    [false, `gitops: { ${gitops} }`],
+    [false, `gitops: { ${gitops}, ${change}, changes: [{ ${change} }] }`],
+    [false, `gitops: { ${gitops}, ${change} }, ${target}`],
+    [false, `gitops: { ${gitops}, ${change} }, stable: 1m`],
+  ])('%s for an environment with %s', (valid, text) => {
+    const jobs = 'jobs: { image: { build: { image: ghcr.io/acme/shop } }, a: { image: x, run: y } }';
+    const whole = `{ ${jobs}, environments: { production: { ${text} } } }`;
+    expect(new Ajv2020().compile(published as object)(parse(whole))).toBe(valid);
+    // A pattern of the schema says nothing that the compiler doesn't say, and says it of nothing that compiles.
+    expect(compileFile('slipway.yml', whole.replace('probe: x', 'probe: https://x'))).toMatchObject({
+      kind: valid ? 'pipeline' : 'invalid',
+    });
+  });
 });
 
 describe('docs/pipeline.md', () => {

@@ -81,6 +81,38 @@ describe('a run goes on', () => {
     expect(settled(outcomes.map((outcome, index) => jobOf(`j${index}`, {}, outcome))).outcome).toBe(expected);
   });
 
+  it.each([
+    ['waits with its rollout', null, null, {}, null],
+    ['is not begun by a rollout that runs', 'running', null, {}, null],
+    ['ends with it', null, ok, { check: 'The rollout ended before this check.' }, 'success'],
+    ['ends with one that failed', null, failed, { check: 'The rollout ended before this check.' }, 'failure'],
+  ] as const)('a check between the steps of a rollout %s', (_, state, outcome, end, whole) => {
+    const holder = jobOf('go', { work: deploy }, outcome);
+    const check = jobOf('check', { heldBy: 'go' });
+    const jobs = [state ? { ...holder, state } : holder, check];
+    expect(settled(jobs)).toEqual({ queue: state === null && outcome === null ? ['go'] : [], end, outcome: whole });
+  });
+
+  it.each([
+    [
+      'its rollout is skipped',
+      [jobOf('go', { work: deploy, skip: 'not today' })],
+      'The rollout ended before this check.',
+      {},
+    ],
+    ['its rollout is not in the run', [], 'The rollout ended before this check.', {}],
+    ['it is skipped itself', [jobOf('go', { work: deploy })], 'skip ci', { skip: 'skip ci' }],
+  ])('a check ends where %s', (_, jobs, reason, plan) => {
+    expect(settled([...jobs, jobOf('check', { heldBy: 'go', ...plan })]).end).toMatchObject({ check: reason });
+  });
+
+  it('a check that runs is waited for, and one that failed counts', () => {
+    const running = { ...jobOf('check', { heldBy: 'go' }), state: 'running' as const };
+    expect(settled([jobOf('go', { work: deploy }, failed), running])).toEqual({ queue: [], end: {}, outcome: null });
+    const done = jobOf('check', { heldBy: 'go' }, failed);
+    expect(settled([jobOf('go', { work: deploy }, failed), done]).outcome).toBe('failure');
+  });
+
   it('passes over jobs that may fail', () => {
     const flaky = jobOf('a', { continueOnError: true }, failed);
     expect(settled([flaky, jobOf('b', { needs: ['a'] })]).queue).toEqual(['b']);

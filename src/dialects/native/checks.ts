@@ -4,7 +4,7 @@ import { list, suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { checkTemplate } from './expressions.ts';
 import { type Report, show } from './report.ts';
-import type { RawStep } from './schema-environment.ts';
+import { type RawStep, stepMap } from './schema-environment.ts';
 import type { Jobs } from './targets.ts';
 import { DAYS, minutesOf } from './values.ts';
 
@@ -30,6 +30,8 @@ export function compileCheck(
   const kinds = (Object.keys(BESIDE) as (keyof typeof BESIDE)[]).filter((kind) => present.includes(kind));
   const [kind, another] = kinds;
   if (kind === undefined) {
+    // A key that isn't known was reported, and may be the one.
+    if (present.some((key) => !Object.hasOwn(stepMap.shape, key))) return null;
     report.error(
       'missing-key',
       report.yaml.at(path),

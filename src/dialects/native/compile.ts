@@ -34,7 +34,7 @@ export function compileNative(file: string, text: string): Compiled {
     );
     return { kind: 'invalid', diagnostics: report.diagnostics };
   }
-  const top = checkShape(report, [], value, fileSchema, 'file', ['jobs', 'environments', 'preview']);
+  const top = checkShape(report, [], value, fileSchema, 'file', ['jobs', 'environments'], ['preview']);
   const concurrency = compileConcurrency(report, ['concurrency'], top?.concurrency, ['event'], null);
   const rawJobs = isMap(value['jobs']) ? value['jobs'] : {};
   const rawEnvironments = isMap(value['environments']) ? value['environments'] : {};
@@ -68,13 +68,14 @@ export function compileNative(file: string, text: string): Compiled {
   const environments = Object.keys(rawEnvironments).flatMap((name): EnvironmentSpec[] => {
     const path = ['environments', name];
     const raw = rawEnvironments[name];
-    const parts = checkShape(report, path, raw, environment, 'environment', ['steps', 'blue-green', 'gitops']);
+    const parts = checkShape(report, path, raw, environment, 'environment', ['steps'], ['blue-green', 'gitops']);
     const around = { ids, jobs, environments: Object.keys(rawEnvironments) };
     const spec = parts && compileEnvironment(report, path, name, parts, Object(raw) as object, around);
     return spec ? [spec] : [];
   });
   checkAfter(report, rawEnvironments, environments);
-  const preview = isMap(value['preview']) ? compilePreview(report, ['preview'], value['preview'], { ids, jobs }) : null;
+  const preview =
+    value['preview'] === undefined ? null : compilePreview(report, ['preview'], value['preview'], { ids, jobs });
   const diagnostics = inOrder(report.diagnostics);
   if (hasErrors(diagnostics)) return { kind: 'invalid', diagnostics };
   const pipeline = { dialect: 'native', file, jobs, environments, ...(preview && { preview }), concurrency };

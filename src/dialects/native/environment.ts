@@ -6,6 +6,7 @@ import { compileGitOps } from './gitops.ts';
 import { type Report, show } from './report.ts';
 import { compileRules } from './rules.ts';
 import type { RawEnvironment } from './schema-environment.ts';
+import { isMap } from './shape.ts';
 import { compileStrategy } from './strategy.ts';
 import { compileTargets, type Jobs } from './targets.ts';
 import { asList, minutesOf, WEEKS } from './values.ts';
@@ -44,7 +45,8 @@ export function compileEnvironment(
   const rollout = compileTargets(report, [...path, 'rollout'], raw.rollout, around);
   const gitops = compileGitOps(report, path, raw, around);
   const strategy = compileStrategy(report, path, raw, rollout, around);
-  const timeoutMinutes = timeoutOf(report, [...path, 'timeout'], parts.timeout, gitops?.pullRequest ?? false);
+  const followed = isMap(raw.gitops) && raw.gitops['pull-request'] === true;
+  const timeoutMinutes = timeoutOf(report, [...path, 'timeout'], parts.timeout, followed);
   const stableSeconds = stableOf(report, [...path, 'stable'], parts.stable, timeoutMinutes);
   const rules = compileRules(report, path, parts);
   if (raw.rollout === undefined && raw.gitops === undefined) {

@@ -11,6 +11,14 @@ import { asList, checkPath, DAYS, imageProblem, minutesOf } from './values.ts';
 export function compilePreview(report: Report, path: Path, raw: unknown, jobs: Jobs): PreviewSpec | null {
   const parts = checkShape(report, path, raw, preview, 'preview', []);
   if (parts === null) return null;
+  if (jobs.ids.includes('preview')) {
+    report.error(
+      'bad-name',
+      report.yaml.atKey(['jobs', 'preview']),
+      'No job can be called "preview" in a file that has a preview: that is its check run.',
+      'Choose another id.',
+    );
+  }
   const several = Array.isArray(parts.manifests);
   const manifests = asList(parts.manifests);
   for (const [index, glob] of manifests.entries())

@@ -110,7 +110,7 @@ export const stepText = z
   .string()
   .regex(
     /^((100|[1-9]\d?)%|approval)$/,
-    'must be a share of the pods such as 25%, `approval`, or a map such as { pause: 5m }',
+    'must be a share of the pods such as 25%, approval, or a map such as { pause: 5m }',
   );
 
 const step = z.union([stepText.describe('Share of the pods that run the new version: `25%`. Or `approval`.'), stepMap]);

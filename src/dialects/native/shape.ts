@@ -10,7 +10,7 @@ type PartsOf<T> = { readonly [K in keyof T]?: T[K] };
 
 /**
  * Reports what the schema finds and answers the keys that are right by themselves; null if there are none.
- * What lies under a key of `apart` is checked on its own.
+ * The items under a key of `apart` are checked on their own, and so is the value of a key of `wholly`.
  */
 export function checkShape<S extends z.ZodRawShape>(
   report: Report,
@@ -19,13 +19,15 @@ export function checkShape<S extends z.ZodRawShape>(
   schema: z.ZodObject<S, z.core.$strict>,
   level: Level,
   apart: readonly string[],
+  wholly: readonly string[] = [],
 ): PartsOf<z.infer<z.ZodObject<S>>> | null {
   const result = schema.safeParse(value);
   const issues = (result.error?.issues ?? []).filter(
     (issue) =>
-      !apart.includes(String(issue.path[0])) ||
-      issue.path.length < 2 ||
-      (issue.code === 'invalid_key' && issue.path.length === 2),
+      !wholly.includes(String(issue.path[0])) &&
+      (!apart.includes(String(issue.path[0])) ||
+        issue.path.length < 2 ||
+        (issue.code === 'invalid_key' && issue.path.length === 2)),
   );
   for (const problem of problemsOf(issues, value, path))
     tell(report, problem, level, path.length, Object.keys(schema.shape));

@@ -1,7 +1,6 @@
 import type { RolloutStep, Strategy } from '#src/model/delivery.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { Path } from '../yaml.ts';
-import { problemsOf } from '../zod-problems.ts';
 import { compileCheck } from './checks.ts';
 import { type Report, show } from './report.ts';
 import { blueGreen, stepMap, stepText } from './schema-environment.ts';
@@ -36,7 +35,9 @@ function checkKinds(report: Report, path: Path, key: string, targets: readonly R
   for (const [index, { kind, namespace, name }] of targets.entries()) {
     if (kind === 'deployment' || kind === 'deploymentconfig') continue;
     const own =
-      kind === 'rollout' ? 'the steps of an Argo Rollout stand in the Rollout itself' : 'its pods are no equals';
+      kind === 'rollout'
+        ? 'the steps of an Argo Rollout stand in the Rollout itself'
+        : 'none of its pods can stand in for another';
     report.error(
       'no-canary',
       report.yaml.at([...path, 'rollout', index, keyOfKind(kind)]),
@@ -52,7 +53,7 @@ function canary(report: Report, path: Path, raw: unknown, jobs: Jobs): Strategy 
   let weight = 0;
   for (const [index, item] of items.entries()) {
     const at = [...path, index];
-    const step = compileStep(report, at, item, jobs);
+    const step = compileStep(report, at, item, jobs, SHARES);
     if (step === null) continue;
     if (weight === 100) {
       report.error(
@@ -97,7 +98,7 @@ function compileBlueGreen(
     const items: readonly unknown[] = Array.isArray(raw[key]) ? raw[key] : [];
     return items.flatMap((item, index): RolloutStep[] => {
       const at = [...path, key, index];
-      const step = compileStep(report, at, item, jobs);
+      const step = compileStep(report, at, item, jobs, CHECKS);
       if (step?.kind !== 'weight') return step === null ? [] : [step];
       report.error(
         'weight-in-blue-green',
@@ -136,19 +137,19 @@ function checkBehind(report: Report, path: Path, namespace: string, targets: rea
   );
 }
 
-/** One step, or null if it can't be told (then something was reported). */
-function compileStep(report: Report, path: Path, raw: unknown, jobs: Jobs): RolloutStep | null {
+const SHARES = 'must be a share of the pods such as 25%, approval, or a map such as { pause: 5m }';
+const CHECKS = 'must be approval, or a map such as { pause: 5m }';
+
+/** One step, or null if it can't be told (then something was reported). `wanted`: what may stand there. */
+function compileStep(report: Report, path: Path, raw: unknown, jobs: Jobs, wanted: string): RolloutStep | null {
   if (isMap(raw)) {
     const parts = checkShape(report, path, raw, stepMap, 'step', []);
     return parts && compileCheck(report, path, parts, Object.keys(raw), jobs);
   }
   const parsed = stepText.safeParse(raw);
   if (!parsed.success) {
-    const [problem] = problemsOf(parsed.error.issues, raw, path);
-    const message =
-      typeof raw === 'string' && problem?.kind === 'value' ? problem.message : 'must be a share such as 25% or a map';
-    const hint = typeof raw === 'number' ? `Write ${raw}%.` : undefined;
-    report.error('wrong-value', report.yaml.at(path), `${show(path)} ${message}.`, hint);
+    const hint = typeof raw === 'number' && wanted === SHARES ? `Write ${raw}%.` : undefined;
+    report.error('wrong-value', report.yaml.at(path), `${show(path)} ${wanted}.`, hint);
     return null;
   }
   if (parsed.data === 'approval') return { kind: 'approval' };
