@@ -58,6 +58,7 @@ function withFormats(made: Ajv): Ajv {
   made.addFormat('uri', (text: string) => text === '' || URL.canParse(text));
   // What stands in a commit as an address need not be one.
   made.addFormat('email', true);
+  made.addFormat('repo.nwo', true);
   return made;
 }
 

@@ -28,6 +28,19 @@ export async function git(folder: string, ...args: string[]): Promise<string> {
   return stdout;
 }
 
+/** As `git`, with something on its input, and an index of its own if one is named. */
+export async function gitWith(
+  folder: string,
+  given: { readonly input?: string; readonly index?: string },
+  ...args: string[]
+): Promise<string> {
+  const env = { ...gitEnvironment(folder), ...(given.index === undefined ? {} : { GIT_INDEX_FILE: given.index }) };
+  const running = promisify(execFile)('git', ['-C', folder, ...args], { env, timeout: 60_000 });
+  // Not every git reads it.
+  running.child.stdin?.on('error', () => {}).end(given.input ?? '');
+  return (await running).stdout;
+}
+
 /** A file's bytes. */
 export async function blob(folder: string, sha: string): Promise<Buffer> {
   const options = {

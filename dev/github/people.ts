@@ -12,7 +12,7 @@ import {
   setCheck,
   setStatus,
 } from './others.ts';
-import { announcePull, type Hub, takeHead, testMerge } from './pulls.ts';
+import { announcePull, type Hub, openPull, testMerge } from './pulls.ts';
 import { closePull, received } from './receive.ts';
 import type { CheckRun, CheckSuite, Comment, CommitStatus, Issue, Pull, Release, Repo, Role, User } from './world.ts';
 
@@ -99,27 +99,14 @@ export class People {
     const head = await revision(from.path, `refs/heads/${branch}`);
     const onto = await revision(repo.path, `refs/heads/${base}`);
     if (!head || !onto) throw new Error(`There is no branch ${head ? base : asked.head} to open a pull request with.`);
-    const now = Date.now();
-    const pull: Pull = {
-      id: this.#hub.world.id(),
-      number: repo.nextNumber++,
+    return openPull(this.#hub, repo, {
       user: this.#hub.world.user(asked.by ?? from.owner.login, asked.by?.endsWith('[bot]') ? 'Bot' : 'User'),
       title: asked.title,
       body: asked.body ?? '',
       head: { repo: from, ref: branch ?? '', sha: head },
       base: { ref: base, sha: onto },
-      createdAt: now,
-      updatedAt: now,
       draft: asked.draft ?? false,
-      state: 'open',
-      merged: null,
-      testMerge: null,
-    };
-    await takeHead(repo, pull);
-    repo.pulls.set(pull.number, pull);
-    await announcePull(this.#hub, repo, pull, 'opened', pull.user);
-    this.#hub.world.changed();
-    return pull;
+    });
   }
 
   async readyForReview(fullName: string, number: number): Promise<void> {

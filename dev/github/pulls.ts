@@ -34,6 +34,30 @@ export async function testMerge(repo: Repo, pull: Pull): Promise<string | null> 
   return sha;
 }
 
+/** Opens a pull request. The branches must be there. */
+export async function openPull(
+  hub: Hub,
+  repo: Repo,
+  asked: Pick<Pull, 'user' | 'title' | 'body' | 'head' | 'base' | 'draft'>,
+): Promise<Pull> {
+  const now = Date.now();
+  const pull: Pull = {
+    ...asked,
+    id: hub.world.id(),
+    number: repo.nextNumber++,
+    createdAt: now,
+    updatedAt: now,
+    state: 'open',
+    merged: null,
+    testMerge: null,
+  };
+  await takeHead(repo, pull);
+  repo.pulls.set(pull.number, pull);
+  await announcePull(hub, repo, pull, 'opened', pull.user);
+  hub.world.changed();
+  return pull;
+}
+
 /** Tells that something happened to a pull request. */
 export async function announcePull(
   { world, webhooks }: Hub,

@@ -219,6 +219,8 @@ export class World {
   readonly tokens = new Map<string, Token>();
   /** Logins in small letters, by `organisation/team`. */
   readonly teams = new Map<string, Set<string>>();
+  /** `owner/name refs/heads/main`, in small letters: nothing is pushed there but by pull requests. */
+  readonly protectedBranches = new Set<string>();
   /** Apps whose manifest was sent, by the code that their server exchanges once. */
   readonly manifests = new Map<string, App>();
   readonly violations: Violation[] = [];

@@ -2,6 +2,7 @@ import type { Routes } from '../call.ts';
 import { APP_ROUTES } from './apps.ts';
 import { CHECK_ROUTES } from './checks.ts';
 import { GIT_ROUTES } from './git.ts';
+import { GIT_WRITE_ROUTES } from './git-write.ts';
 import { HOOK_ROUTES } from './hooks.ts';
 import { DEPLOYMENT_ROUTES } from './deployments.ts';
 import { ISSUE_ROUTES } from './issues.ts';
@@ -17,6 +18,7 @@ export const ROUTES: Routes = {
   ...HOOK_ROUTES,
   ...REPO_ROUTES,
   ...GIT_ROUTES,
+  ...GIT_WRITE_ROUTES,
   ...CHECK_ROUTES,
   ...SUITE_ROUTES,
   ...DEPLOYMENT_ROUTES,
