@@ -3,10 +3,13 @@ import { type Event, type PullRequestClosed, type PushTrigger, runKey, type Trig
 import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
-import { comment } from './comment.ts';
+import { pressed } from './commands/buttons.ts';
+import { comment } from './commands/index.ts';
+import { releaseClosed } from './deploy/locks.ts';
 import type { Parts } from './parts.ts';
 import { cancelRun } from './cancel.ts';
-import { pressed, rerun, restart } from './rerun.ts';
+import { released } from './releases.ts';
+import { rerun, restart } from './rerun.ts';
 
 /**
  * Makes of an event what is to be done and stores it. Resolves with a sentence on what came of it; throws only
@@ -26,7 +29,7 @@ export function createIntake(parts: Parts, wake: Wake): (event: Event) => Promis
       case 'pull_request_closed':
         return await closed(parts, event, wake);
       case 'release':
-        return 'Releases are not looked at yet.';
+        return await released(parts, event, wake);
       case 'installation':
         return `Installation ${event.installationId} of ${event.account}: ${event.change}.`;
       case 'ignored':
@@ -41,6 +44,7 @@ type Wake = (runId: string) => Promise<void>;
 async function trigger(parts: Parts, repository: Repository, given: Trigger, wake: Wake): Promise<string> {
   const wanted = given.kind === 'push' ? await asPullRequest(parts, repository, given) : asPush(repository, given);
   const pullRequest = numberOf(given) ?? numberOf(wanted);
+  if (pullRequest !== null) await recordHead(parts, repository, given, pullRequest);
   if (given.kind === 'pull_request' && wanted.kind === 'push')
     return await noted(parts, repository, wanted, given.number);
   const { run, created } = await parts.store.runs.create({
@@ -110,6 +114,7 @@ async function closed(parts: Parts, event: PullRequestClosed, wake: Wake): Promi
   const runs = await parts.store.runs.unfinishedOfPullRequest(event.repository.id, event.number);
   const ended = endedByClosing(runs, event);
   await end(parts, ended, wake);
+  await releaseClosed(parts, event.repository, event.number, wake);
   const count = ended.length === 1 ? 'a run was' : `${ended.length} runs were`;
   return `Pull request #${event.number} was closed${ended.length > 0 ? `; ${count} cancelled` : ''}.`;
 }
@@ -136,6 +141,13 @@ async function noted(parts: Parts, repository: Repository, push: PushTrigger, nu
   const { run } = await runs.create({ repository, trigger: push, pullRequest: number, at: parts.clock.now() });
   if (run.pullRequest === null) await runs.setPullRequest(run.id, number);
   return `Known already as run ${run.id}.`;
+}
+
+/** Commands in comments are about the head that the pull request had when they were written. */
+async function recordHead(parts: Parts, repository: Repository, given: Trigger, number: number): Promise<void> {
+  if (given.kind !== 'pull_request' && given.kind !== 'push') return;
+  const { sha, at = null } = given;
+  await parts.store.heads.record({ repositoryId: repository.id, number, sha, at, receivedAt: parts.clock.now() });
 }
 
 function numberOf(trigger: Trigger): number | null {

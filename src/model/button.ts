@@ -8,12 +8,14 @@ export interface Button {
   readonly description: string;
 }
 
-/** What a button asks for. `environment` of deploy and promote: as `environmentMark` has it. */
-export type Press =
-  | { readonly kind: 'retry-failed' | 'cancel' | 'approve' | 'approve-deployment' | 'reject-deployment' | 'roll-back' }
-  | { readonly kind: 'deploy' | 'promote'; readonly environment: string };
-
 const plain = ['retry-failed', 'cancel', 'approve', 'approve-deployment', 'reject-deployment', 'roll-back'] as const;
+type Plain = (typeof plain)[number];
+
+/** What a button asks for. `environment`: as `environmentMark` has it. */
+export type Press =
+  | { readonly [Kind in Plain]: { readonly kind: Kind } }[Plain]
+  | { readonly kind: 'deploy'; readonly environment: string }
+  | { readonly kind: 'promote'; readonly environment: string };
 
 /** What was pressed, or null if it is no button of ours. */
 export function pressOf(identifier: string): Press | null {
@@ -107,10 +109,4 @@ function cut(text: string, length: number): string {
 export function runButtons(run: Run): readonly Button[] {
   if (!isHeld(run) || run.cancel !== null) return [];
   return [{ identifier: 'approve', label: 'Approve run', description: 'Runs this very commit without secrets' }];
-}
-
-export type ButtonIdentifier = Press['kind'];
-
-export function isButton(identifier: string): identifier is ButtonIdentifier {
-  return pressOf(identifier) !== null;
 }

@@ -276,10 +276,3 @@ function wrong(name: CommandName, what: string): Command {
 function malformed(message: string): Command {
   return { kind: 'malformed', message };
 }
-
-export { helpText } from './command-help.ts';
-
-/** The first command alone. */
-export function parseCommand(body: string): Command | null {
-  return parseCommands(body)[0]?.command ?? null;
-}

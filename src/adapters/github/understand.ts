@@ -27,6 +27,7 @@ const handlers = {
   check_run: onCheckRun,
   check_suite: onCheckSuite,
   issue_comment: onComment,
+  release: onRelease,
   installation: onInstallation,
   installation_repositories: onInstallation,
   ping: onPing,
@@ -48,6 +49,7 @@ const usedActions: Readonly<Record<string, readonly string[]>> = {
   check_run: ['rerequested', 'requested_action'],
   check_suite: ['rerequested'],
   issue_comment: ['created'],
+  release: ['published'],
   ping: [],
 };
 
@@ -256,17 +258,44 @@ function onComment(raw: unknown, appId: number): Understood {
   if (action !== 'created') return ignored(`Nothing is to be done for issue_comment.${action}.`);
   const payload = comment.parse(raw);
   const said = payload.comment;
-  if (!payload.issue.pull_request) return ignored('The comment is on an issue, not on a pull request.');
   if (said.performed_via_github_app?.id === appId) return ignored("The comment is Slipway's own.");
   if (said.user.type === 'Bot' || payload.sender.type === 'Bot') return ignored('The comment was written by a bot.');
   return {
     kind: 'comment',
     repository: repositoryOf(payload),
     number: payload.issue.number,
+    onPullRequest: Boolean(payload.issue.pull_request),
     commentId: said.id,
     body: said.body,
     actor: said.user.login,
     at: Date.parse(said.created_at),
+  };
+}
+
+const release = base.extend({
+  release: z.object({
+    id,
+    tag_name: z.string().min(1),
+    name: z.string().nullish(),
+    draft: z.boolean(),
+    prerelease: z.boolean(),
+  }),
+});
+
+function onRelease(raw: unknown): Understood {
+  const action = actionOf(raw);
+  if (action !== 'published') return ignored(`Nothing is to be done for release.${action}.`);
+  const payload = release.parse(raw);
+  const it = payload.release;
+  if (it.draft) return ignored('The release is a draft.');
+  return {
+    kind: 'release',
+    repository: repositoryOf(payload),
+    releaseId: it.id,
+    tag: it.tag_name,
+    name: firstLine(it.name ?? ''),
+    prerelease: it.prerelease,
+    actor: payload.sender.login,
   };
 }
 
