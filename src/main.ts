@@ -16,6 +16,7 @@ import { openStore } from './adapters/store/store.ts';
 import { createEngine } from './engine/engine.ts';
 import { createMembership } from './engine/membership.ts';
 import { createCleaner } from './engine/cleaner.ts';
+import type { Parts } from './engine/parts.ts';
 import { createSpace } from './engine/space.ts';
 import { type Common, type Hooks, listenerOf, version } from './common.ts';
 import { openDeploying } from './deploying.ts';
@@ -28,6 +29,7 @@ import { type AppCredentials, appCredentials, readSettings, type Settings, Setti
 import { setupListener } from './set-up.ts';
 import { unknownSettings } from './unknown-settings.ts';
 import { webApp } from './web/app.ts';
+import { environmentActions } from './web-actions.ts';
 import { createChanges } from './web/changes.ts';
 import { httpLimits, limitConnections } from './web/limits.ts';
 import { createLinks, createSigner } from './web/signer.ts';
@@ -158,7 +160,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
   const links = createLinks(baseUrl, signer);
   const changes = createChanges();
   const worker = randomUUID();
-  const engine = createEngine({
+  const parts: Parts = {
     source,
     executor,
     builder: docker.builder,
@@ -181,7 +183,8 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     },
     shortage: () => common.space.shortage(),
     runUrl: (run) => links.run(run.id),
-  });
+  };
+  const engine = createEngine(parts);
   const cleaner = createCleaner({
     store,
     logs,
@@ -231,6 +234,7 @@ async function openApp(common: Common, credentials: AppCredentials): Promise<App
     sealKey: (repository) => secrets.sealKey(repository),
     checks: { database: () => store.ping(), docker: () => docker.executor.ping(), github: () => github.ping() },
     cancel: (runId) => engine.cancel(runId, { reason: "Cancelled by the operator on the run's page.", by: 'person' }),
+    environments: environmentActions(parts, engine.wake),
     setup: null,
     version: version(),
     onError: (error, path) => logger.error({ err: error, path }, 'a page failed'),

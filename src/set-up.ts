@@ -35,6 +35,7 @@ export function setupListener(common: Common, open: (credentials: AppCredentials
       github: () => Promise.reject(new Error('No GitHub App is registered yet; the set-up page does that.')),
     },
     cancel: async () => {},
+    environments: null,
     setup: {
       token,
       flow: {

@@ -30,6 +30,8 @@ export interface Engine {
   completed(runId: string): Promise<void>;
   /** Stops everything that the run still does; its jobs end as cancelled with this reason. */
   cancel(runId: string, cancellation: Cancellation): Promise<void>;
+  /** Goes on with the run: something about it was changed. */
+  readonly wake: (runId: string) => Promise<void>;
   /** Removes what jobs left behind that don't run any more. Returns how many things went. */
   sweep(): Promise<number>;
   /** Ends: claims nothing more, waits this long for jobs to end; the rest goes on by itself and is followed by the next process. */
@@ -138,6 +140,7 @@ export function createEngine(parts: Parts): Engine {
     intake: createIntake(parts, wake),
     driveAll,
     sweep,
+    wake,
 
     async start({ alone }) {
       if (alone) {

@@ -21,6 +21,18 @@ export function markdownTable(head: readonly string[], rows: readonly (readonly 
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
+/** Markdown that Slipway wrote, for where there is none: a terminal, a field of JSON. */
+export function plainMarkdown(text: string): string {
+  return harmless(
+    text
+      .replaceAll(/\[((?:\\.|[^\]\\])*)\]\(https?:\/\/[^\s()]+\)/g, '$1')
+      .replaceAll(/```\w*\n?|\*\*|`/g, '')
+      .replaceAll(/\\([!-/:-@[-`{-~])/g, '$1')
+      .replaceAll(/&(lt|gt|amp);/g, (_, name: string) => ({ lt: '<', gt: '>' })[name] ?? '&')
+      .replaceAll('\u200B', ''),
+  ).trim();
+}
+
 export function oneLine(text: string): string {
   return harmless(text.replaceAll(/\s+/g, ' ')).trim();
 }

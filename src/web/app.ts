@@ -2,11 +2,14 @@ import express, { type ErrorRequestHandler, type Express } from 'express';
 import type { Clock, Logs } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import { isRepositoryName } from '#src/model/secret.ts';
+import { apiRoutes } from './api-routes.ts';
 import { loadAssets } from './assets.ts';
 import { badgeState, badgeSvg } from './badge.ts';
 import type { Changes } from './changes.ts';
+import { environmentRoutes } from './environment-routes.ts';
+import type { Environments } from './environments.ts';
 import { type Checks, createReadiness } from './health.ts';
-import { closedBody, homeBody, signInBody, signOutForm } from './home-page.ts';
+import { closedBody, homeBody, operatorNav, signInBody } from './home-page.ts';
 import { message, page } from './layout.ts';
 import { createOperator } from './operator.ts';
 import { createRecord } from './records.ts';
@@ -33,6 +36,8 @@ export interface WebParts {
   readonly sealKey: (repository: string) => Promise<string>;
   /** Carries out what the operator asks for on a run's page. */
   readonly cancel: (runId: string) => Promise<void>;
+  /** Null as long as no App is registered. */
+  readonly environments: Environments | null;
   /** As long as no App is registered: the flow, and the one-time token that the log shows. */
   readonly setup: { readonly flow: Setup; readonly token: string } | null;
   readonly version: string;
@@ -48,6 +53,7 @@ export function webApp(parts: WebParts): Express {
   const { store, signer, clock, setup } = parts;
   const assets = loadAssets();
   const links = createLinks('', signer);
+  const absolute = createLinks(parts.baseUrl, signer);
   const https = parts.baseUrl.startsWith('https:');
   const operator = createOperator(parts.operatorToken, signer, clock, https);
   const record = createRecord(store.audit, clock);
@@ -90,8 +96,8 @@ export function webApp(parts: WebParts): Express {
     const runs = await store.runs.list({ ...filter, limit: runsAPage + 1 });
     const shown = runs.slice(0, runsAPage);
     const older = runs.length > runsAPage ? `/?before=${shown.at(-1)?.id ?? ''}` : null;
-    const body = homeBody(shown, links, createLinks(parts.baseUrl, signer), older, clock.now());
-    await sendHtml(response, page(assets, { title: 'Runs', body, nav: signOutForm }));
+    const body = homeBody(shown, links, absolute, older, clock.now());
+    await sendHtml(response, page(assets, { title: 'Runs', body, nav: operatorNav }));
   });
 
   const form = express.urlencoded({ extended: false, limit: '10kb' });
@@ -135,6 +141,11 @@ export function webApp(parts: WebParts): Express {
 
   const isOperator = (request: express.Request) => operator.isSignedIn(request);
   app.use(runRoutes({ ...parts, isOperator, record }, links, assets));
+  const { environments } = parts;
+  if (environments) {
+    app.use(environmentRoutes({ ...parts, environments, isOperator, record }, links, assets, form));
+    app.use(apiRoutes({ ...parts, environments, operator, record, links: absolute }));
+  }
   if (setup) app.use(setupRoutes(setup, assets, form, record));
 
   app.use(async (_request, response) => {

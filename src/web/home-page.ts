@@ -41,7 +41,8 @@ function badges(runs: readonly Run[], links: Pick<Links, 'badge'>): Html {
   )}</ul>`;
 }
 
-export const signOutForm = html`<form method="post" action="/sign-out"><button class="link">Sign out</button></form>`;
+export const operatorNav = html`<nav><a href="/environments">Environments</a>
+<form method="post" action="/sign-out"><button class="link">Sign out</button></form></nav>`;
 
 export function signInBody(failed: boolean): Html {
   return html`<section class="notice"><h1>Sign in</h1>

@@ -3,6 +3,7 @@ import { type Job, pendingStep, type Run, type Step } from '#src/model/run.ts';
 import { formatAttempt, formatDuration, reasonFor, type Status, statusOf } from './format.ts';
 import { type Html, pill, took } from './layout.ts';
 import { type Line, type Section, sectionOf, type Tail } from './log-lines.ts';
+import { markdown } from './markdown.ts';
 import { provenance } from './page-parts.ts';
 import type { Links } from './signer.ts';
 
@@ -16,8 +17,17 @@ ${job.progress && job.progress !== reason && html`<p class="progress">${job.prog
 ${job.earlier.length > 0 && html`<ul class="remarks">${job.earlier.map((each) => html`<li class="note">${formatAttempt(each)}</li>`)}</ul>`}
 ${provenance(run)}
 ${strange(run) && html`<p class="progress">A stranger's commit: it gets no secrets, pushes no images and deploys nothing.</p>`}
+${gate(job)}
+${job.report !== '' && html`<section class="report"><h2>Report</h2>${markdown(job.report)}</section>`}
 ${tests(job)}
 ${annotations(job)}`;
+}
+
+/** Whose word it waits for, and who has given it. */
+function gate({ gate }: Job): Html | null {
+  if (gate?.kind !== 'approval') return null;
+  const { needed = 1, given = [] } = gate;
+  return html`<p class="progress">${given.length} of ${needed} ${needed === 1 ? 'approval' : 'approvals'}${given.length > 0 && html`, by ${given.join(', ')}`}.</p>`;
 }
 
 function strange({ trust }: Run): boolean {

@@ -8,6 +8,8 @@ export interface Operator {
   readonly configured: boolean;
   /** By the cookie, or by `Authorization: Bearer`. */
   isSignedIn(request: Request): boolean;
+  /** By `Authorization: Bearer` alone: no browser sends that by itself. */
+  hasToken(request: Request): boolean;
   /** Sets the cookie if the token is right. */
   signIn(token: unknown, response: Response): boolean;
   signOut(response: Response): void;
@@ -21,13 +23,15 @@ export function createOperator(token: string | null, signer: Signer, clock: Cloc
   const options = { httpOnly: true, sameSite: 'strict', secure, path: '/' } as const;
   const subject = (until: string) => `operator:${until}:${token ?? ''}`;
 
+  const hasToken = (request: Request) => token !== null && sameText(token, bearerOf(request) ?? '');
+
   return {
     configured: token !== null,
+    hasToken,
 
     isSignedIn(request) {
       if (token === null) return false;
-      const bearer = /^Bearer (.+)$/i.exec(request.get('authorization') ?? '')?.[1];
-      if (bearer !== undefined) return sameText(token, bearer);
+      if (bearerOf(request) !== null) return hasToken(request);
       const [until = '', signature] = cookieOf(request).split('.');
       return signer.verify(subject(until), signature) && Number(until) > clock.now();
     },
@@ -43,6 +47,10 @@ export function createOperator(token: string | null, signer: Signer, clock: Cloc
       response.clearCookie(cookie, options);
     },
   };
+}
+
+function bearerOf(request: Request): string | null {
+  return /^Bearer (.+)$/i.exec(request.get('authorization') ?? '')?.[1] ?? null;
 }
 
 function cookieOf(request: Request): string {

@@ -65,14 +65,20 @@ function hasFailed({ state }: DeploymentRecord): boolean {
   return state === 'failure' || state === 'error';
 }
 
+export function deploymentPill({ state }: Pick<DeploymentRecord, 'state'>): Html {
+  return html`<span class="pill ${deploymentLooks[state]}">${state.replace('_', ' ')}</span>`;
+}
+
 export function deploymentItem(deployment: DeploymentRecord): Html {
-  return html`<li><span class="pill ${deploymentLooks[deployment.state]}">${deployment.state.replace('_', ' ')}</span>
-<strong>${deployment.environment}</strong> ${deployment.description}
+  const { environment, description, details } = deployment;
+  return html`<li>${deploymentPill(deployment)}
+<strong>${environment}</strong> ${description}
 ${
   deployment.changes.length > 0 &&
   html`<ul class="changes">${deployment.changes.map(
-    (change) =>
-      html`<li>${change.workload}${hasFailed(deployment) ? ', tried' : ''}: <code>${change.after}</code></li>`,
+    ({ workload, container, before, after }) =>
+      html`<li><span>${workload}${container && ` · ${container}`}${hasFailed(deployment) ? ', tried' : ''}:</span> ${before !== null && html`<code>${before}</code> → `}<code>${after}</code></li>`,
   )}</ul>`
-}</li>`;
+}
+${details.steps && details.steps.said.length > 0 && html`<ul class="remarks said">${details.steps.said.map((line) => html`<li>${line}</li>`)}</ul>`}</li>`;
 }

@@ -68,9 +68,12 @@ export function runRoutes(
     if (!view) return next();
     const events = `/runs/${view.run.id}/events?s=${signer.sign(view.run.id)}`;
     const live = view.run.state === 'completed' ? '' : raw(`data-events="${events}"`);
-    const form = isOperator(request) ? cancelForm(view.run, links.cancel(view.run.id)) : null;
+    const operator = isOperator(request);
+    const form = operator ? cancelForm(view.run, links.cancel(view.run.id)) : null;
     const content = html`<article id="live" ${live}>${await body(view)}</article>${form}${live && liveNotice}`;
-    await sendHtml(response, page(assets, { title: titleOf(view.run), body: content }));
+    // Who has the link of a run may see the run: of the rest only who signs in.
+    const nav = operator ? { nav: html`<a href="${links.environments(view.run.repository)}">Environments</a>` } : {};
+    await sendHtml(response, page(assets, { title: titleOf(view.run), body: content, ...nav }));
   });
 
   router.post('/runs/:id/cancel', async (request, response, next) => {

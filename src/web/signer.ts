@@ -26,6 +26,11 @@ export function badgeSubject(repository: Pick<Repository, 'owner' | 'name'>): st
   return `badge:${fullName(repository).toLowerCase()}`;
 }
 
+/** What is signed for the page of a repository's environments. */
+export function environmentsSubject(repository: Pick<Repository, 'owner' | 'name'>): string {
+  return `environments:${fullName(repository).toLowerCase()}`;
+}
+
 /** Compares in a time that doesn't depend on where the texts differ. */
 export function sameText(expected: string, given: string): boolean {
   const digest = (text: string) => createHmac('sha256', 'compare').update(text).digest();
@@ -40,6 +45,8 @@ export interface Links {
   /** The whole log as a file; without `attempt` the newest. */
   log(runId: string, jobId: string, attempt?: number): string;
   badge(repository: Repository, branch: string | null): string;
+  /** What is where, to be read by whoever has the link. */
+  environments(repository: Pick<Repository, 'owner' | 'name'>): string;
 }
 
 /** Addresses of the pages, with their signatures. `baseUrl` has no slash at its end; '' makes paths. */
@@ -58,5 +65,7 @@ export function createLinks(baseUrl: string, signer: Signer): Links {
       const text = query.size > 0 ? `?${query.toString()}` : '';
       return `${baseUrl}/badge/${fullName(repository)}.svg${text}`;
     },
+    environments: (repository) =>
+      `${baseUrl}/environments/${fullName(repository)}?s=${signer.sign(environmentsSubject(repository))}`,
   };
 }

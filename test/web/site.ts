@@ -45,6 +45,7 @@ export async function openSite(overrides: Partial<WebParts> = {}): Promise<Site>
     checks: {},
     sealKey: async (repository) => `seal-key:v1:${repository}`,
     cancel: async () => {},
+    environments: null,
     setup: null,
     version: '0.1.0',
     onError: (error) => errors.push(error),

@@ -1,4 +1,4 @@
-import { environmentGroup } from '#src/model/concurrency.ts';
+import { environmentGroup, isPreview } from '#src/model/concurrency.ts';
 import { locksOn } from '#src/model/deploy/locks.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec, RolloutTarget } from '#src/model/pipeline.ts';
@@ -34,16 +34,18 @@ const fileMs = 10_000;
 
 /**
  * Each environment of the default branch's file and each to which something is deployed (previews too), by name but with
- * previews last. What a cluster doesn't tell within 5 s is unknown. Throws PlatformError only if the store fails.
+ * previews last. What a cluster doesn't tell within 5 s is unknown. Not `live`: neither the file nor a cluster is asked.
+ * Throws PlatformError only if the store fails.
  */
 export async function whereIs(
   parts: WhereParts,
   repository: Repository,
   signal: AbortSignal,
+  { live = true }: { readonly live?: boolean } = {},
 ): Promise<readonly EnvironmentStatus[]> {
   const { store } = parts;
   const [specs, names, deploying, locks] = await Promise.all([
-    specsOf(parts, repository, signal),
+    live ? specsOf(parts, repository, signal) : [],
     store.deployments.environments(repository.id),
     store.runs.deploying(repository.id),
     store.locks.of(repository.id),
@@ -77,17 +79,14 @@ export async function whereIs(
           return { ...one, position: index === -1 ? null : index + 1 };
         })
         .sort((a, b) => (a.position ?? Infinity) - (b.position ?? Infinity) || 0);
-      const health = await healthOf(parts, { current, spec, changing: running !== null }, signal);
+      const health = live
+        ? await healthOf(parts, { current, spec, changing: running !== null }, signal)
+        : ({ kind: 'unknown', message: '' } as const);
       return { environment: name, spec, current, running, queue, lock: locksOn(locks, name)[0] ?? null, health };
     }),
   );
   const order = (name: string) => `${isPreview(name) ? 1 : 0}${name.toLowerCase()}`;
   return all.filter((status) => status !== null).sort((a, b) => (order(a.environment) < order(b.environment) ? -1 : 1));
-}
-
-/** `preview/pr-7`: no environment of a file can be called so. */
-export function isPreview(environment: string): boolean {
-  return environment.startsWith('preview/');
 }
 
 export function environmentOf(job: Job): string | null {
