@@ -1,6 +1,6 @@
 import { commandHelp } from './command-help.ts';
 import { ownLines } from './command-lines.ts';
-import { codeSpan } from './harmless.ts';
+import { quoted } from './deploy/words.ts';
 import { distance } from './suggest.ts';
 
 /** What a person asked for in a line of a comment. Names are as they were written. */
@@ -133,7 +133,7 @@ const parsers: Readonly<Record<CommandName, (args: string) => Command>> = {
     const [environment, ref = null, ...rest] = wordsOf(split ? args.slice(0, split.index) : args);
     if (environment === undefined || isFlag(environment)) return wrong('deploy', 'Name the environment');
     const odd = [ref, ...rest].find((word) => word !== null && isFlag(word));
-    if (odd !== undefined) return wrong('deploy', `\`/deploy\` has no option ${codeSpan(odd ?? '')}`);
+    if (odd !== undefined) return wrong('deploy', `\`/deploy\` has no option ${quoted(odd ?? '')}`);
     if (rest.length > 0) return wrong('deploy', '`/deploy` takes one environment and one branch, tag or commit');
     const params = paramsOf(split ? args.slice(split.index + split[0].length) : '');
     if (typeof params === 'string') return wrong('deploy', params);
@@ -151,7 +151,7 @@ const parsers: Readonly<Record<CommandName, (args: string) => Command>> = {
     const [environment, to = null, ...rest] = words;
     const odd = flags.find((flag) => flag !== '--force');
     if (environment === undefined) return wrong('rollback', 'Name the environment');
-    if (odd !== undefined) return wrong('rollback', `\`/rollback\` has no option ${codeSpan(odd)}`);
+    if (odd !== undefined) return wrong('rollback', `\`/rollback\` has no option ${quoted(odd)}`);
     if (rest.length > 0) return wrong('rollback', '`/rollback` takes one environment, and one number, commit or tag');
     return { kind: 'rollback', environment, to, force: flags.length > 0 };
   },
@@ -191,7 +191,7 @@ const parsers: Readonly<Record<CommandName, (args: string) => Command>> = {
     const all = flags.includes('--all');
     const [environment, ...rest] = words;
     const odd = flags.find((flag) => flag !== '--all' && flag !== '--force');
-    if (odd !== undefined) return wrong('unlock', `\`/unlock\` has no option ${codeSpan(odd)}`);
+    if (odd !== undefined) return wrong('unlock', `\`/unlock\` has no option ${quoted(odd)}`);
     if (rest.length > 0 || (all ? environment !== undefined : environment === undefined)) {
       return wrong('unlock', 'Name one environment, or write `/unlock --all`');
     }
@@ -250,7 +250,7 @@ function paramsOf(text: string): Readonly<Record<string, string>> | string {
   const params = new Map<string, string>();
   for (const [word] of text.matchAll(/(?:"[^"]*"|[^\s"])+|"/g)) {
     const [, key, value = ''] = /^([A-Za-z_][A-Za-z0-9_-]{0,49})=([^]*)$/.exec(word) ?? [];
-    if (key === undefined) return `Behind \`--\` stand values as \`key=value\`, and ${codeSpan(word)} is none`;
+    if (key === undefined) return `Behind \`--\` stand values as \`key=value\`, and ${quoted(word)} is none`;
     const plain = value.replaceAll('"', '');
     if (plain.length > 200) return `The value of \`${key}\` is longer than 200 characters`;
     if (params.has(key)) return `\`${key}\` is given twice`;

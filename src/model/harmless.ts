@@ -17,12 +17,6 @@ export function harmless(text: string): string {
   return text.replace(controls, '').replace(hidden, '\uFFFD').toWellFormed();
 }
 
-/** Somebody's word as code in Markdown, at most 100 characters: nothing in it formats, links or calls anybody. */
-export function codeSpan(text: string): string {
-  const line = harmless(text.replaceAll(/\s+/g, ' ').slice(0, 100)).trim().replaceAll('`', "'");
-  return line === '' ? "''" : `\`${line}\``;
-}
-
 /** A sequence that sets colours, which may stay; any other sequence, string or escape; a lone control character. */
 const sequences =
   /\u001b\[[0-9;:]{0,64}m|\u001b\[[0-?]{0,64}[ -/]{0,8}[@-~]?|\u001b[\]PX^_][^\u0007\u001b\u009c]{0,4096}(?:\u0007|\u001b\\|\u009c)?|\u001b[ -/]{0,8}[0-~]?|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;

@@ -1,5 +1,5 @@
 import type { RolloutStep, StepsProgress, Strategy } from './delivery.ts';
-import { codeSpan, harmless } from './harmless.ts';
+import { quoted, harmless } from './harmless.ts';
 import { stepsOf } from './steps.ts';
 import type { WorkloadState } from './rollout.ts';
 
@@ -26,7 +26,7 @@ export function stepsReport(
   const workloads = progress.workloads.map((it, index) => {
     const { stable, beside } = pods[index] ?? {};
     const note = it.autoscaled && it.replicas > 0 ? ' (an autoscaler decides on the replicas)' : '';
-    return `| ${codeSpan(`${it.target.namespace}/${it.target.name}`)}${note} | ${podsText(stable)} | ${podsText(beside)} |`;
+    return `| ${quoted(`${it.target.namespace}/${it.target.name}`)}${note} | ${podsText(stable)} | ${podsText(beside)} |`;
   });
   const said = progress.said.map((it) => `- ${inline(it)}`);
   return [
@@ -54,11 +54,11 @@ export function stepText(step: RolloutStep): string {
     case 'approval':
       return 'approval';
     case 'probe':
-      return `probe ${codeSpan(step.url)}`;
+      return `probe ${quoted(step.url)}`;
     case 'prometheus':
-      return `Prometheus ${codeSpan(step.server)}: ${codeSpan(step.query)} ${limits(step)}`;
+      return `Prometheus ${quoted(step.server)}: ${quoted(step.query)} ${limits(step)}`;
     case 'job':
-      return `job ${codeSpan(step.job)}`;
+      return `job ${quoted(step.job)}`;
   }
 }
 

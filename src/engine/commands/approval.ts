@@ -1,4 +1,4 @@
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { list } from '#src/model/suggest.ts';
@@ -69,7 +69,7 @@ async function named(context: Context, all: readonly Waiting[], name: string | n
   const names = await everyName(context, all);
   const found = nameAmong(names, name);
   if (found !== null) return found;
-  throw new UserError(`There is no environment ${codeSpan(name)}. ${guess(name, names)}`);
+  throw new UserError(`There is no environment ${quoted(name)}. ${guess(name, names)}`);
 }
 
 /** The one that is meant: of the environment, else of this pull request. */
@@ -82,19 +82,19 @@ function chosen({ event, onPullRequest }: Context, all: readonly Waiting[], envi
   if (one !== undefined && other === undefined) return one;
   const others = [...new Set(all.map((it) => it.environment))];
   if (one === undefined) {
-    const what = environment === null ? (onPullRequest ? 'of this pull request ' : '') : `to ${codeSpan(environment)} `;
-    const hint = others.length === 0 ? '' : ` Waiting: ${list(others.map(codeSpan))}.`;
+    const what = environment === null ? (onPullRequest ? 'of this pull request ' : '') : `to ${quoted(environment)} `;
+    const hint = others.length === 0 ? '' : ` Waiting: ${list(others.map(quoted))}.`;
     const how = environment === null && !onPullRequest ? ' Name the environment: `/approve ENV`.' : '';
     throw new UserError(`No deployment ${what}waits for approval.${hint}${how}`);
   }
   if (environment === null) {
     const names = [...new Set(meant.map((it) => it.environment))];
     throw new UserError(
-      `Several deployments wait for approval: to ${list(names.map(codeSpan))}. Name the environment: \`/approve ${names[0]}\`.`,
+      `Several deployments wait for approval: to ${list(names.map(quoted))}. Name the environment: \`/approve ${names[0]}\`.`,
     );
   }
   const commits = meant.map(({ run }) => `\`${run.trigger.sha.slice(0, 12)}\` of @${run.trigger.actor}`);
   throw new UserError(
-    `Several deployments to ${codeSpan(environment)} wait for approval: ${list(commits)}. Use the buttons on their check runs, which tell them apart.`,
+    `Several deployments to ${quoted(environment)} wait for approval: ${list(commits)}. Use the buttons on their check runs, which tell them apart.`,
   );
 }

@@ -1,7 +1,7 @@
 import { environmentMark, type Press, pressOf } from '#src/model/button.ts';
 import { cancelledBy } from '#src/model/cancel.ts';
 import type { ButtonEvent } from '#src/model/event.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
@@ -136,7 +136,7 @@ async function rollBack({ parts, event, wake, view: { run } }: Pressed, job: Job
   if (current?.id !== record.id && !request.repeated) {
     const now = current === null ? 'nothing that Slipway knows of' : `\`${current.sha.slice(0, 12)}\``;
     throw new UserError(
-      `That deployment isn't what runs in ${codeSpan(record.environment)} any more: ${now} does. To roll that back, comment \`/rollback ${record.environment}\`.`,
+      `That deployment isn't what runs in ${quoted(record.environment)} any more: ${now} does. To roll that back, comment \`/rollback ${record.environment}\`.`,
     );
   }
   return await requestRollback(
@@ -178,7 +178,7 @@ async function promote({ parts, event, wake, view: { run } }: Pressed, job: Job,
   const from = record.environment;
   if (record.state !== 'success') {
     throw new UserError(
-      `That deployment isn't what runs in ${codeSpan(from)} any more. To promote what does, comment \`/promote ${from} ${to}\`.`,
+      `That deployment isn't what runs in ${quoted(from)} any more. To promote what does, comment \`/promote ${from} ${to}\`.`,
     );
   }
   const { name } = await requestOf(parts, event.repository.id, `promote:${job.id}`, to);
@@ -212,7 +212,7 @@ async function environmentOf(parts: Parts, event: ButtonEvent, mark: string): Pr
   const found = environments.find(({ name }) => environmentMark(name) === mark);
   if (found !== undefined) return found.name;
   throw new UserError(
-    `The pipeline file of ${codeSpan(event.repository.defaultBranch)} has the environment of that button no more.`,
+    `The pipeline file of ${quoted(event.repository.defaultBranch)} has the environment of that button no more.`,
   );
 }
 
@@ -244,7 +244,7 @@ async function audit(
 async function showRefusal({ parts, event, press, view: { run }, job }: Pressed, message: string): Promise<void> {
   if (run.pullRequest === null) return;
   const name = job?.plan.key ?? 'slipway';
-  const body = `@${event.actor} pressed a button on ${codeSpan(name)}, and it was refused: ${message}`;
+  const body = `@${event.actor} pressed a button on ${quoted(name)}, and it was refused: ${message}`;
   const key = `button ${event.externalId} ${press.kind} ${event.actor} ${environmentMark(message)}`;
   await parts.forge.comment(event.repository, run.pullRequest, body, key);
 }

@@ -1,6 +1,6 @@
 import type { BoundHead } from '#src/model/bound-head.ts';
 import { nobody, type PullRequestTrigger, type Trigger } from '#src/model/event.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import { isStrange } from '#src/model/trust.ts';
@@ -144,7 +144,7 @@ async function holds({ parts, event }: Context, branch: string, sha: string): Pr
 async function byName(context: Context, ref: string): Promise<Commit> {
   const { parts, event } = context;
   const [, kind, name = ''] = /^(?:refs\/(heads|tags)\/)?([^]+)$/.exec(ref) ?? [];
-  if (!isName(name)) throw new UserError(`${codeSpan(ref)} is no name of a branch, tag or commit.`);
+  if (!isName(name)) throw new UserError(`${quoted(ref)} is no name of a branch, tag or commit.`);
   const signal = AbortSignal.timeout(deadlineMs);
   const resolve = async (folder: 'heads' | 'tags'): Promise<string | null> =>
     kind === undefined || kind === folder
@@ -153,14 +153,14 @@ async function byName(context: Context, ref: string): Promise<Commit> {
   const [branch, tag] = await Promise.all([resolve('heads'), resolve('tags')]);
   if (branch !== null && tag !== null && branch !== tag) {
     throw new UserError(
-      `${codeSpan(name)} is a branch (\`${branch}\`) and a tag (\`${tag}\`): write \`refs/heads/${name}\` or \`refs/tags/${name}\`.`,
+      `${quoted(name)} is a branch (\`${branch}\`) and a tag (\`${tag}\`): write \`refs/heads/${name}\` or \`refs/tags/${name}\`.`,
     );
   }
   const sha = tag ?? branch;
   if (sha === null) {
     const least = /^[0-9a-f]{1,6}$/i.test(ref) ? ' Of a commit, name at least 7 digits.' : '';
     throw new UserError(
-      `${event.repository.owner}/${event.repository.name} has no branch, tag or commit ${codeSpan(ref)}.${least}`,
+      `${event.repository.owner}/${event.repository.name} has no branch, tag or commit ${quoted(ref)}.${least}`,
     );
   }
   const at = tag === null ? `refs/heads/${name}` : `refs/tags/${name}`;

@@ -1,7 +1,7 @@
 import { type Asked, type Command, parseCommands } from '#src/model/command.ts';
 import { commandHelp } from '#src/model/command-help.ts';
 import type { CommentEvent } from '#src/model/event.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Parts } from '#src/engine/parts.ts';
@@ -101,7 +101,7 @@ function subjectOf(command: Command, { number }: CommentEvent): string {
 /** All that needs words, each under the line that asked for it if there are several. */
 function replyOf(answers: readonly { readonly asked: Asked; readonly answer: Answer }[]): string {
   const parts = answers.flatMap(({ asked, answer }) =>
-    answer.reply === null ? [] : [answers.length === 1 ? answer.reply : `${codeSpan(asked.text)}\n\n${answer.reply}`],
+    answer.reply === null ? [] : [answers.length === 1 ? answer.reply : `${quoted(asked.text)}\n\n${answer.reply}`],
   );
   return parts.join('\n\n');
 }

@@ -1,5 +1,5 @@
 import { cancelledBy } from '#src/model/cancel.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { reasonOf, UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, RunView } from '#src/model/run.ts';
@@ -48,7 +48,7 @@ export const retry: Handler<'retry'> = async (context, { job }) => {
 
 function notFailed(jobs: readonly Job[]): string {
   const [job] = jobs;
-  const name = codeSpan(job?.plan.key ?? '');
+  const name = quoted(job?.plan.key ?? '');
   if (jobs.some((it) => it.state !== 'completed')) return `${name} is under way.`;
   return `${name} didn't fail. To run it all the same: \`/run ${job?.plan.key ?? ''}\`.`;
 }
@@ -61,16 +61,16 @@ export const runJob: Handler<'run'> = async (context, { job }) => {
   if (deployed !== undefined) {
     const { work } = deployed.plan;
     const environment = work.kind === 'deploy' ? work.environment : '';
-    throw new UserError(`${codeSpan(deployed.plan.key)} is a deployment: ask for it by \`/deploy ${environment}\`.`);
+    throw new UserError(`${quoted(deployed.plan.key)} is a deployment: ask for it by \`/deploy ${environment}\`.`);
   }
   const skipped = jobs.filter(({ plan, outcome }) => plan.skip !== null || outcome?.kind === 'skipped');
   const [first] = skipped;
   if (first !== undefined && skipped.length === jobs.length) {
     const why = first.plan.skip ?? (first.outcome === null ? '' : reasonOf(first.outcome));
-    throw new UserError(`${codeSpan(first.plan.key)} doesn't run for this commit. ${why}`.trim());
+    throw new UserError(`${quoted(first.plan.key)} doesn't run for this commit. ${why}`.trim());
   }
   const over = jobs.filter((it) => it.state === 'completed' && !skipped.includes(it));
-  if (over.length === 0) throw new UserError(`${codeSpan(jobs[0]?.plan.key ?? job)} is under way.`);
+  if (over.length === 0) throw new UserError(`${quoted(jobs[0]?.plan.key ?? job)} is under way.`);
   return await again(context, view, over);
 };
 
@@ -105,9 +105,9 @@ function called(views: readonly RunView[], name: string): { readonly view: RunVi
   const meant = nearest(name, keys);
   const hint =
     meant === null
-      ? `There is: ${keys.slice(0, 30).map(codeSpan).join(', ') || 'none'}.`
-      : `Did you mean ${codeSpan(meant)}?`;
-  throw new UserError(`The head's runs have no job ${codeSpan(name)}. ${hint}`);
+      ? `There is: ${keys.slice(0, 30).map(quoted).join(', ') || 'none'}.`
+      : `Did you mean ${quoted(meant)}?`;
+  throw new UserError(`The head's runs have no job ${quoted(name)}. ${hint}`);
 }
 
 async function again(context: Context, { run }: RunView, jobs: readonly Job[]): Promise<Answer> {

@@ -1,4 +1,4 @@
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { list } from '#src/model/suggest.ts';
 import { nameAmong } from '#src/engine/deploy/environment.ts';
@@ -19,7 +19,7 @@ export const lockCommand: Handler<'lock'> = async (context, { environment, reaso
     pullRequest: sticky ? null : await openPull(context),
   });
   if (taken) return done(`Locked ${whatOf(name)}.`);
-  const why = held.reason === '' ? '' : `: ${codeSpan(held.reason)}`;
+  const why = held.reason === '' ? '' : `: ${quoted(held.reason)}`;
   throw new UserError(
     `${whatOf(name, true)} is locked already, by @${held.owner} since ${since(held)}${why}. ${howToUnlock(held)}`,
   );
@@ -57,13 +57,13 @@ async function lockedName(context: Context, name: string): Promise<string> {
 
 async function nothingThere({ parts, event }: Context, name: string): Promise<Answer> {
   const locks = await parts.store.locks.of(event.repository.id);
-  const others = locks.map((it) => (it.environment === '' ? 'the whole repository' : codeSpan(it.environment)));
+  const others = locks.map((it) => (it.environment === '' ? 'the whole repository' : quoted(it.environment)));
   const hint = others.length === 0 ? '' : ` Locked: ${list(others)}.`;
   throw new UserError(`${whatOf(name, true)} isn't locked.${hint}`);
 }
 
 function whatOf(environment: string, begins = false): string {
-  if (environment !== '') return codeSpan(environment);
+  if (environment !== '') return quoted(environment);
   return begins ? 'The whole repository' : 'the whole repository';
 }
 

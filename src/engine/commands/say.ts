@@ -1,6 +1,6 @@
 import { commandHelp, helpText } from '#src/model/command-help.ts';
 import type { PeopleRule } from '#src/model/deploy-rules.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import { fullName } from '#src/model/repository.ts';
@@ -55,9 +55,9 @@ export const help: Handler<'help'> = async (context) => {
 function environmentsText(environments: readonly EnvironmentSpec[]): string {
   if (environments.length === 0) return '';
   const rows = environments.map(({ name, rules: { allow, approvals, after } }) => {
-    const before = after.length === 0 ? '' : ` after ${after.map(codeSpan).join(', ')}`;
+    const before = after.length === 0 ? '' : ` after ${after.map(quoted).join(', ')}`;
     const wanted = approvals === null ? 'none' : `${approvals.count}, by ${peopleText(approvals.by)}`;
-    return `| ${codeSpan(name)}${before} | ${peopleText(allow)} | ${wanted} |`;
+    return `| ${quoted(name)}${before} | ${peopleText(allow)} | ${wanted} |`;
   });
   return ['| Environment | Who may deploy | Approvals |', '| --- | --- | --- |', ...rows].join('\n');
 }
@@ -67,14 +67,14 @@ function peopleText(rule: PeopleRule | null): string {
   if (rule === null) return commandHelp.cancel.who;
   const { permission, people, teams } = rule;
   const byRole = permission === null ? [] : [`people with ${permission} permission`];
-  const all = [...byRole, ...people.map(codeSpan), ...teams.map((team) => `the team ${codeSpan(team)}`)];
+  const all = [...byRole, ...people.map(quoted), ...teams.map((team) => `the team ${quoted(team)}`)];
   return all.length === 0 ? 'nobody' : all.join(', ');
 }
 
 function aliasesText(aliases: readonly (readonly [string, string])[]): string {
   return aliases.length === 0
     ? ''
-    : `Other ways to write them: ${aliases.map(([alias, command]) => `${codeSpan(alias)} for ${codeSpan(command)}`).join(', ')}.`;
+    : `Other ways to write them: ${aliases.map(([alias, command]) => `${quoted(alias)} for ${quoted(command)}`).join(', ')}.`;
 }
 
 /** UserError for passers-by: what runs where is the business of who works on the repository. */

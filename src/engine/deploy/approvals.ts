@@ -28,10 +28,13 @@ export async function decideApproval(
     readonly decision: 'approve' | 'reject';
     /** `approve command`, `approve button`: for the audit. */
     readonly via: string;
+    /** What the person says of it. */
+    readonly reason?: string;
   },
   wake: Wake,
 ): Promise<{ readonly kind: 'accepted' | 'refused'; readonly message: string }> {
   const { run, by, decision, via } = asked;
+  const why = asked.reason === undefined ? '' : `: ${asked.reason.replace(/\.+$/, '')}`;
   const { store } = parts;
   const job = (await store.runs.job(asked.job.id)) ?? asked.job;
   const { work } = job.plan;
@@ -59,11 +62,11 @@ export async function decideApproval(
   if (!added && before === 'reject' && decision === 'approve') {
     return { kind: 'refused', message: `@${by.login} has rejected this deployment before, and that is final.` };
   }
-  const reason = `${via}; GitHub reports "${who.role}".`;
+  const reason = `${via}${why}; GitHub reports "${who.role}".`;
   await auditOnce(parts, run.repository, { ...record, decision: 'allowed', reason });
   if (decision === 'reject') {
     // Also where it is under way: it goes back then. And whoever approved before may still think again.
-    await store.runs.cancelJob(job.id, { reason: `Rejected by @${by.login}.`, by: 'person' });
+    await store.runs.cancelJob(job.id, { reason: `Rejected by @${by.login}${why}.`, by: 'person' });
   }
   parts.log.info({ run: run.id, job: job.id, by: by.login, decision, gate }, 'somebody decided on a deployment');
   store.signals.send('run', run.id);

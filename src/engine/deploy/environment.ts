@@ -1,5 +1,5 @@
 import { formatDiagnostic } from '#src/model/diagnostic.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
@@ -19,7 +19,7 @@ export async function knownEnvironments(
   // They quote the file: as code, nothing in them links or calls anybody.
   const mistakes = found.diagnostics.map(formatDiagnostic).join('\n').replaceAll('```', "'''");
   throw new UserError(
-    `The pipeline file of ${codeSpan(repository.defaultBranch)} can't be used, so its environments aren't known.\n\n\`\`\`text\n${mistakes}\n\`\`\``,
+    `The pipeline file of ${quoted(repository.defaultBranch)} can't be used, so its environments aren't known.\n\n\`\`\`text\n${mistakes}\n\`\`\``,
   );
 }
 
@@ -35,7 +35,7 @@ export function environmentCalled(
   );
   const found = environments.find((it) => it.name === called);
   if (found !== undefined) return found;
-  const where = `The pipeline file of ${codeSpan(repository.defaultBranch)} has no environment ${codeSpan(name)}.`;
+  const where = `The pipeline file of ${quoted(repository.defaultBranch)} has no environment ${quoted(name)}.`;
   throw new UserError(
     `${where} ${guess(
       name,
@@ -55,6 +55,6 @@ export function nameAmong(names: readonly string[], name: string): string | null
 export function guess(name: string, names: readonly string[]): string {
   if (names.length === 0) return 'It has none.';
   const meant = nearest(name, names);
-  const all = `It has: ${names.slice(0, 30).map(codeSpan).join(', ')}.`;
-  return meant === null ? all : `Did you mean ${codeSpan(meant)}? ${all}`;
+  const all = `It has: ${names.slice(0, 30).map(quoted).join(', ')}.`;
+  return meant === null ? all : `Did you mean ${quoted(meant)}? ${all}`;
 }

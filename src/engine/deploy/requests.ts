@@ -1,7 +1,7 @@
 import { type DeployMode, noRules } from '#src/model/deploy-rules.ts';
 import { rollbackTarget } from '#src/model/deploy/rollback-target.ts';
 import { type DeployTrigger, runKey } from '#src/model/event.ts';
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec, RolloutTarget } from '#src/model/pipeline.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
@@ -104,7 +104,7 @@ export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake
     if (environment === null || environment.startsWith('preview/')) {
       const names = known.filter((name) => !name.startsWith('preview/'));
       throw new UserError(
-        `Nothing was deployed to an environment ${codeSpan(ask.environment)} before. ${names.length === 0 ? '' : guess(ask.environment, names).replace('It has', 'There is')}`.trim(),
+        `Nothing was deployed to an environment ${quoted(ask.environment)} before. ${names.length === 0 ? '' : guess(ask.environment, names).replace('It has', 'There is')}`.trim(),
       );
     }
     const history = await deployments.list(repository.id, environment, remembered);
@@ -135,19 +135,19 @@ export async function requestPromote(parts: Parts, ask: PromoteAsk, wake: Wake):
     const environments = await knownEnvironments(parts, repository);
     const from = environmentCalled(environments, ask.from, repository);
     const to = environmentCalled(environments, ask.to, repository);
-    if (from === to) throw new UserError(`${codeSpan(from.name)} is promoted to another environment, not to itself.`);
+    if (from === to) throw new UserError(`${quoted(from.name)} is promoted to another environment, not to itself.`);
     const record = await parts.store.deployments.lastHealthy(repository.id, from.name, null);
     if (record?.state !== 'success') {
       throw new UserError(
-        `Nothing healthy runs in ${codeSpan(from.name)} by Slipway now, so there is nothing to promote.`,
+        `Nothing healthy runs in ${quoted(from.name)} by Slipway now, so there is nothing to promote.`,
       );
     }
     const images = record.details.images ?? {};
     const missing = [...new Set(to.rollout.map((target) => target.image))].filter((image) => !(image in images));
     if (missing.length > 0) {
-      const names = list(missing.map(codeSpan));
+      const names = list(missing.map(quoted));
       throw new UserError(
-        `${codeSpan(to.name)} rolls out ${names}, of which no image was deployed to ${codeSpan(from.name)}. Deploy the commit by itself: \`/deploy ${to.name} ${record.sha}\`.`,
+        `${quoted(to.name)} rolls out ${names}, of which no image was deployed to ${quoted(from.name)}. Deploy the commit by itself: \`/deploy ${to.name} ${record.sha}\`.`,
       );
     }
     await refuse(parts, wishOf(ask, to, { mode: 'promote', sha: record.sha, images }));
@@ -216,7 +216,7 @@ function accepted(parts: Parts, run: Run): Requested {
   const { trigger } = run;
   const environment = trigger.kind === 'deploy' ? trigger.environment : '';
   const verb = trigger.kind === 'deploy' && trigger.mode === 'rollback' ? 'Rolls back' : 'Deploys to';
-  const message = `${verb} ${codeSpan(environment)}: \`${trigger.sha.slice(0, 12)}\`, [run ${run.id}](${parts.runUrl(run)}).`;
+  const message = `${verb} ${quoted(environment)}: \`${trigger.sha.slice(0, 12)}\`, [run ${run.id}](${parts.runUrl(run)}).`;
   return { kind: 'accepted', runId: run.id, message };
 }
 
@@ -239,7 +239,8 @@ function wishOf(
   const { by, repository } = ask;
   const rules = 'rules' in environment ? environment.rules : { ...noRules, allow: environment.allow };
   const { login, via, operator } = by;
-  const wish = { ...what, repository, environment: environment.name, rules, login, via };
+  const jobs = 'rollout' in environment ? [...new Set(environment.rollout.map((target) => target.image))] : undefined;
+  const wish = { ...what, repository, environment: environment.name, rules, login, via, ...(jobs ? { jobs } : {}) };
   return operator === true ? { ...wish, operator } : wish;
 }
 
@@ -250,7 +251,9 @@ async function refuse(parts: Parts, wish: Wish): Promise<void> {
 }
 
 function triggerOf({ by }: { readonly by: Asker }, mode: DeployMode, environment: string) {
-  return { kind: 'deploy', environment, actor: by.login, mode, via: by.via } as const;
+  const { login: actor, via, operator } = by;
+  const trigger = { kind: 'deploy', environment, actor, mode, via } as const;
+  return operator === true ? { ...trigger, operator } : trigger;
 }
 
 /** The commit of an earlier deployment, for the run that repeats its digests. */
@@ -293,7 +296,7 @@ function restored({ details, changes, environment }: DeploymentRecord): {
     const [namespace, name] = workload.split('/');
     if (container === undefined || kind === undefined || namespace === undefined || name === undefined) {
       throw new UserError(
-        `An older version of Slipway made that deployment to ${codeSpan(environment)}, and didn't write down what of it can be restored. Deploy the commit again.`,
+        `An older version of Slipway made that deployment to ${quoted(environment)}, and didn't write down what of it can be restored. Deploy the commit again.`,
       );
     }
     const image = `image-${index + 1}`;
