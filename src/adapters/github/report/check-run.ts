@@ -62,7 +62,9 @@ export function checkRunOf(
     text: textOf(job, extras),
     annotations: completed ? checkAnnotations(job.annotations) : [],
     // What isn't there any more isn't rolled back.
-    actions: buttonsOf(job).filter(({ identifier }) => !(identifier === 'roll-back' && isReplaced(job, deployed))),
+    actions: buttonsOf({ ...job, cancel: job.cancel ?? view.run.cancel }).filter(
+      ({ identifier }) => !(identifier === 'roll-back' && isReplaced(job, deployed)),
+    ),
   };
 }
 

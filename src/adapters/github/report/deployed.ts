@@ -23,7 +23,8 @@ export function isDeployment(work: Work): work is DeployWork | PreviewWork {
 
 /** Address of the environment, or null: only what a browser may safely follow. */
 export function addressOf(work: DeployWork | PreviewWork, { record }: Deployed): string | null {
-  return address(record?.details.url ?? work.url);
+  const url = record?.details.url ?? work.url;
+  return url !== null && /^https?:\/\//i.test(url) && URL.canParse(url) ? url : null;
 }
 
 /** True if the job's deployment succeeded, and something else has taken its place. */
@@ -61,23 +62,27 @@ export function reportOf(job: Job): string {
   const report = quietMentions(job.report.toWellFormed()).trim();
   if (Buffer.byteLength(report) <= maxReport) return report;
   const whole = cutBytes(report, maxReport).replace(/\n[^\n]*$/, '');
-  const fences = whole.match(/^\s*`{3,}/gm) ?? [];
-  const open = fences.length % 2 === 1 ? `\n${fences.at(-1)?.trim() ?? ''}` : '';
-  return `${whole}${open}\n\n… The rest is on the job's page.`;
+  const fence = openFence(whole);
+  return `${whole}${fence === '' ? '' : `\n${fence}`}\n\n… The rest is on the job's page.`;
+}
+
+/** The fence of a code block that isn't closed, or ''. */
+function openFence(text: string): string {
+  let open = '';
+  for (const line of text.split('\n')) {
+    const fence = /^ {0,3}(`{3,})/.exec(line)?.[1] ?? '';
+    if (open === '') open = fence;
+    else if (fence.length >= open.length && line.trim() === fence) open = '';
+  }
+  return open;
 }
 
 /** A link in Markdown, also within a table; the text alone if there is no address. */
 export function linkTo(text: string, url: string | null): string {
   const name = escapeMarkdown(cut(text, 200));
-  return url === null ? name : `[${name}](${url})`;
-}
-
-function address(url: string | null): string | null {
-  if (url === null || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return null;
-  return new URL(url).href.replaceAll(
-    /[()<>|\\`\s]/g,
-    (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  if (url === null) return name;
+  const safe = url.replaceAll(/[()<>|\\`\s]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return `[${name}](${safe})`;
 }
 
 function asked({ kind }: Trigger): string {

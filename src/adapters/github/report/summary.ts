@@ -1,7 +1,7 @@
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Attempt, Job, RunView, Step, TestSummary } from '#src/model/run.ts';
 import { duration } from '#src/model/duration.ts';
-import { type Deployed, factsOf, notDeployed, reportOf } from './deployed.ts';
+import { type Deployed, factsOf, isDeployment, isReplaced, notDeployed, reportOf, whyReplaced } from './deployed.ts';
 import { cancelledText, cut, escapeMarkdown } from './text.ts';
 import { waitText } from './waiting.ts';
 
@@ -12,7 +12,7 @@ const maxNames = 50;
 export function summaryOf(view: RunView, job: Job, detailsUrl: string, deployed: Deployed = notDeployed): string {
   const parts = [
     waitText(view, job),
-    opening(job),
+    opening(job, deployed),
     factsOf(view, job, deployed),
     reportOf(job),
     job.tests ? testsOf(job.tests) : '',
@@ -24,14 +24,21 @@ export function summaryOf(view: RunView, job: Job, detailsUrl: string, deployed:
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function opening(job: Job): string {
+function opening(job: Job, deployed: Deployed): string {
   const { outcome } = job;
   if (job.state !== 'completed' || outcome === null) return job.progress ? escapeMarkdown(job.progress) : '';
   const took =
     job.startedAt !== null && job.finishedAt !== null ? ` Took ${duration(job.finishedAt - job.startedAt)}.` : '';
   const retried = repeatsOf(job).map(({ why }) => why);
   const again = outcome.kind === 'success' && retried.length > 0 ? ` Retried: ${asSentence(retried.join('; '))}` : '';
-  return `${sentence(outcome)}${took}${again}`;
+  return `${outcome.kind === 'success' ? successOf(job, deployed) : sentence(outcome)}${took}${again}`;
+}
+
+function successOf(job: Job, deployed: Deployed): string {
+  const { work } = job.plan;
+  if (!isDeployment(work)) return 'Passed.';
+  const where = `Deployed to ${escapeMarkdown(work.environment)}.`;
+  return isReplaced(job, deployed) ? `${where} ${asSentence(whyReplaced(deployed))}` : where;
 }
 
 /** The attempts that this check run showed before, all of which were repeated by themselves: a person's re-run has its own. */
