@@ -1,5 +1,6 @@
 import type { RolloutStep, StepsProgress, Strategy } from './delivery.ts';
-import { quoted, harmless } from './harmless.ts';
+import { quoted } from './deploy/words.ts';
+import { harmless } from './harmless.ts';
 import { stepsOf } from './steps.ts';
 import type { WorkloadState } from './rollout.ts';
 
