@@ -1,4 +1,5 @@
 import { checkout } from './checkout.ts';
+import { deploys } from './deploy.ts';
 import { deliveries } from './deliveries.ts';
 import { dockerInJobs } from './docker.ts';
 import { jobs } from './jobs.ts';
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   docker: () => dockerInJobs(9),
   checkout: () => checkout(5),
   reliability: () => reliability(200),
+  deploys: () => deploys(9),
 };
 
 const names = process.argv.slice(2);

@@ -27,10 +27,16 @@ export function shopFiles(image: string): Readonly<Record<string, string>> {
 
 environments:
   staging:
+    on: { branch: main }
+    stable: 1s
     rollout:
       - { deployment: shop-staging/api, container: api, image: image }
   production:
     on: { tag: "v*" }
+    after: staging
+    approvals: 1
+    steps: [50%, { pause: 1s }, 100%]
+    stable: 1s
     rollout:
       - { deployment: shop/api, container: api, image: image }
 `,
@@ -96,6 +102,14 @@ export function discounted(cents, percent, currency) {
   const left = 100 - percent;
   return price((cents * left) / 100, currency);
 }
+`,
+  },
+  /** Another good version. */
+  greeting: {
+    'server.js': `import { createServer } from 'node:http';
+import { price } from './price.js';
+
+createServer((_request, response) => response.end(\`from \${price(1250, 'EUR')}\`)).listen(8080);
 `,
   },
   /** Passes lint and tests, and ends as soon as it is started. */

@@ -23,6 +23,7 @@ export async function createShop(world: World): Promise<Shop> {
   const folder = join(world.folder, 'shop');
   await world.github.people.createRepository({ owner: 'acme', name: 'shop', private: true });
   world.github.people.setRole(fullName, 'ada', 'write');
+  world.github.people.setRole(fullName, 'ben', 'write');
   world.github.install(world.app, 'acme');
   const git = async (...args: string[]): Promise<string> => {
     const { stdout } = await run('git', args, { cwd: folder, env: gitEnvironment });
