@@ -42,6 +42,26 @@ const operations: Readonly<Record<string, Need | null>> = {
   'apps.getAuthenticated': null,
 };
 
+/**
+ * What deployments by commit need of the repositories that they change. The manifest doesn't ask for it: most never use
+ * them, and nobody should have to let an App write to their code. docs/install.md tells who uses them what to add.
+ */
+const byCommit: Readonly<Record<string, Need | null>> = {
+  'apps.getRepoInstallation': null,
+  'git.createCommit': ['contents', 'write'],
+  'git.createRef': ['contents', 'write'],
+  'git.createTree': ['contents', 'write'],
+  'git.getCommit': ['contents', 'read'],
+  'git.updateRef': ['contents', 'write'],
+  'issues.createComment': ['pull_requests', 'write'],
+  'pulls.create': ['pull_requests', 'write'],
+  'pulls.get': ['pull_requests', 'read'],
+  'pulls.list': ['pull_requests', 'read'],
+  'pulls.update': ['pull_requests', 'write'],
+  'repos.get': ['metadata', 'read'],
+  'repos.getContent': ['contents', 'read'],
+};
+
 /** https://docs.github.com/en/webhooks/webhook-events-and-payloads */
 const events: Readonly<Record<string, Need>> = {
   push: ['contents', 'read'],
@@ -59,14 +79,23 @@ const others: readonly Need[] = [
   ['pull_requests', 'write'],
 ];
 
-function sources(): string {
+function sources(which: (name: string) => boolean = () => true): string {
   const folder = 'src/adapters/github';
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-  return files.map((name) => readFileSync(`${folder}/${name}`, 'utf8')).join('\n');
+  return files
+    .filter(which)
+    .map((name) => readFileSync(`${folder}/${name}`, 'utf8'))
+    .join('\n');
+}
+
+const changesOthers = (name: string): boolean => name.startsWith('gitops');
+
+function operationsIn(text: string): string[] {
+  return [...new Set([...text.matchAll(/\.rest\.(\w+\.\w+)\b/g)].map(([, name = '']) => name))].sort();
 }
 
 function usedOperations(): string[] {
-  return [...new Set([...sources().matchAll(/\.rest\.(\w+\.\w+)\(/g)].map(([, name = '']) => name))].sort();
+  return operationsIn(sources((name) => !changesOthers(name)));
 }
 
 it('every event has a handler, and every handler its event', () => {
@@ -75,6 +104,15 @@ it('every event has a handler, and every handler its event', () => {
 
 it('every operation in use is known here, and no other', () => {
   expect(usedOperations()).toEqual(Object.keys(operations).sort());
+});
+
+it('deployments by commit use what is known here, and docs/install.md says what to add for them', () => {
+  expect(operationsIn(sources(changesOthers))).toEqual(Object.keys(byCommit).sort());
+  const lacking = Object.values(byCommit)
+    .filter((need) => need !== null)
+    .filter(([name, level]) => level === 'write' && manifest.default_permissions[name] !== 'write');
+  expect(new Set(lacking.map(([name]) => name))).toEqual(new Set(['contents']));
+  expect(readFileSync('docs/install.md', 'utf8')).toContain('`contents`: write');
 });
 
 it('no request goes past the operations', () => {
