@@ -1,15 +1,18 @@
 import type { Cluster } from '#src/engine/ports.ts';
-import { PlatformError, UserError } from '#src/model/outcome.ts';
+import { UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 import { Connection, type ConnectionLogger, type ConnectionOptions, type Patience } from './connection.ts';
 import { explained } from './errors.ts';
+import { type Located, locate, parse } from './located.ts';
 import { lastLines } from './logs.ts';
 import { warnings } from './warnings.ts';
-import type { Workload } from './objects.ts';
+import { refuseTriggers } from './normal.ts';
+import type { KubernetesObject, List } from './objects.ts';
 import { observe } from './observe.ts';
-import { workloadPath } from './paths.ts';
-import { imageOf, imagesOf, stateOf } from './state.ts';
+import { labelSelector, versionsPath } from './paths.ts';
+import { refuseMissing, setImages } from './patch.ts';
+import { stateOf } from './state.ts';
 
 export interface ClustersOptions {
   /** The operator's clusters by name; `default` serves targets that name none. */
@@ -36,17 +39,25 @@ export function openClusters(options: ClustersOptions): Cluster {
   };
   return {
     inspect: async (target, signal) => inspect(find(target), target, signal),
-    setImages: async (target, images, signal) => setImages(find(target), target, images, signal),
+    setImages: async (target, images, signal) => {
+      const at = find(target);
+      return setImages(at.connection, () => read(at, target, signal), target, images, signal).catch(
+        (error: unknown) => {
+          signal.throwIfAborted();
+          throw explained(error, at.name, target, `patch ${target.kind} ${target.namespace}/${target.name}`);
+        },
+      );
+    },
     observe: (target, signal) => observed(() => find(target), target, signal),
     async lastLines(target, lines, signal) {
       const at = find(target);
-      const workload = await read(at, target, signal);
-      return lastLines(at.connection, target, workload, lines, signal);
+      const { workload, ...found } = await read(at, target, signal);
+      return lastLines(at.connection, found.target, workload, lines, signal);
     },
     async events(target, signal) {
       const at = find(target);
-      const workload = await read(at, target, signal);
-      return warnings(at.connection, target, workload, signal);
+      const { workload, ...found } = await read(at, target, signal);
+      return warnings(at.connection, found.target, workload, signal);
     },
   };
 }
@@ -58,87 +69,37 @@ interface Place {
 }
 
 async function inspect(at: Place, target: RolloutTarget, signal: AbortSignal): Promise<WorkloadState> {
-  const workload = await read(at, target, signal);
-  return stateOf({ kind: target.kind, container: target.container, workload, replicaSets: [], pods: [], events: [] });
-}
-
-/**
- * A strategic merge patch adds a container under a name that isn't there, silently and first in the list: so the names
- * are looked up before.
- */
-async function setImages(
-  at: Place,
-  target: RolloutTarget,
-  images: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<{ readonly generation: number; readonly images: Readonly<Record<string, string>> }> {
-  for (const image of Object.values(images)) {
-    if (!/^[\w.:/@-]+$/.test(image)) throw new UserError(`${JSON.stringify(image)} is no image reference.`);
-  }
-  const before = await read(at, target, signal);
-  for (const container of Object.keys(images)) refuseMissing(before, target, container);
-  const said = Object.entries(images).map(([container, image]) => `${container} to ${image}`);
-  const containers = Object.entries(images).map(([name, image]) => ({ name, image }));
-  const body = {
-    metadata: { annotations: { 'kubernetes.io/change-cause': `Slipway set ${said.join(', ')}` } },
-    spec: { template: { spec: { containers } } },
+  const { workload, target: actual } = await read(at, target, signal);
+  // Only what makes its pods knows whether a DeploymentConfig's rollout is complete.
+  const versions = actual.kind === 'deploymentconfig' ? versionsPath(actual) : null;
+  const doing = `list the replicationcontrollers of ${actual.namespace}/${actual.name}`;
+  const query = { labelSelector: labelSelector(workload.spec.selector) };
+  const list = async (path: string): Promise<readonly KubernetesObject[]> => {
+    const text = await at.connection.request({ method: 'GET', path, query }, signal);
+    return (parse(text) as List<KubernetesObject>).items;
   };
-  const query = { fieldManager: 'slipway', fieldValidation: 'Strict' };
-  const doing = `patch ${target.kind} ${target.namespace}/${target.name}`;
-  const text = await asking(at, target, doing, signal, () =>
-    at.connection.request({ method: 'PATCH', path: workloadPath(target), query, body }, signal),
-  );
-  const workload = parse(text, at);
-  return {
-    generation: workload.metadata.generation ?? 0,
-    images: { ...images, ...picked(imagesOf(workload), images) },
-  };
-}
-
-/** Of `all`, those whose names are in `asked`. */
-function picked(all: Readonly<Record<string, string>>, asked: Readonly<Record<string, string>>) {
-  return Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(asked, name)));
+  const replicaSets = versions === null ? [] : await asking(at, actual, doing, signal, () => list(versions));
+  return stateOf({ kind: actual.kind, container: target.container, workload, replicaSets, pods: [], events: [] });
 }
 
 async function* observed(find: () => Place, target: RolloutTarget, signal: AbortSignal): AsyncGenerator<WorkloadState> {
   const at = find();
   try {
-    const first = await read(at, target, signal);
-    yield* observe(at.connection, target, first, signal);
+    yield* observe(at.connection, await read(at, target, signal), signal);
   } catch (error) {
     if (signal.aborted) return;
     throw explained(error, at.name, target, `watch ${target.kind} ${target.namespace}/${target.name}`);
   }
 }
 
-async function read(at: Place, target: RolloutTarget, signal: AbortSignal): Promise<Workload> {
+async function read(at: Place, target: RolloutTarget, signal: AbortSignal): Promise<Located> {
   const name = `${target.namespace}/${target.name}`;
-  const text = await asking(at, target, `get ${target.kind} ${name}`, signal, () =>
-    at.connection.request({ method: 'GET', path: workloadPath(target) }, signal),
+  const found = await asking(at, target, `get ${target.kind} ${name}`, signal, () =>
+    locate(at.connection, target, signal),
   );
-  const workload = parse(text, at);
-  refuseMissing(workload, target, target.container);
-  return workload;
-}
-
-function refuseMissing(workload: Workload, target: RolloutTarget, container: string): void {
-  if (imageOf(workload, container) !== null) return;
-  const { containers, initContainers = [] } = workload.spec.template.spec;
-  const names = containers.map((it) => it.name).join(', ');
-  const isInit = initContainers.some((it) => it.name === container);
-  throw new UserError(
-    `${target.kind} ${target.namespace}/${target.name} has no container ${container}${isInit ? ' (it is an init container)' : ''}; it has ${names}.`,
-  );
-}
-
-function parse(text: string, at: Place): Workload {
-  try {
-    return JSON.parse(text) as Workload;
-  } catch {
-    throw new PlatformError(
-      `The address of ${at.name} isn't a Kubernetes API server: it answered ${text.slice(0, 80)}`,
-    );
-  }
+  refuseMissing(found.workload, target, target.container);
+  if (target.kind === 'deploymentconfig') refuseTriggers(found.raw, name, target.container);
+  return found;
 }
 
 async function asking<T>(

@@ -20,8 +20,10 @@ export interface ApiRequest {
   readonly method: 'GET' | 'PATCH';
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** Sent as a strategic merge patch. */
+  /** Of a PATCH: a strategic merge patch, unless `patch` says otherwise. */
   readonly body?: unknown;
+  /** How the body is meant. Default: strategic, which custom resources don't know. */
+  readonly patch?: 'strategic' | 'json';
 }
 
 /** How long is waited for the API server, in milliseconds. */
@@ -140,7 +142,8 @@ export class Connection {
     for (const [key, value] of Object.entries(request.query ?? {})) url.searchParams.set(key, value);
     const context = new library.RequestContext(url.toString(), library.HttpMethod[request.method]);
     if (request.body !== undefined) {
-      context.setHeaderParam('Content-Type', library.PatchStrategy.StrategicMergePatch);
+      const { JsonPatch, StrategicMergePatch } = library.PatchStrategy;
+      context.setHeaderParam('Content-Type', request.patch === 'json' ? JsonPatch : StrategicMergePatch);
       context.setBody(JSON.stringify(request.body));
     }
     await authenticate(config, context, this.#name, signal);

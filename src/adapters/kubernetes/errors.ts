@@ -1,5 +1,5 @@
 import { PlatformError, UserError } from '#src/model/outcome.ts';
-import type { RolloutTarget } from '#src/model/pipeline.ts';
+import type { RolloutTarget, WorkloadKind } from '#src/model/pipeline.ts';
 
 /** An answer of the API server that isn't 2xx. */
 export class StatusError extends Error {
@@ -30,7 +30,7 @@ export function isTransient(error: unknown): boolean {
 /** What people are told. `doing` completes "Slipway may not ...": `patch deployment shop/api`. */
 export function explained(error: unknown, cluster: string, target: RolloutTarget, doing: string): Error {
   const workload = `${target.kind} ${target.namespace}/${target.name}`;
-  if (error instanceof StatusError) return explainedStatus(error, cluster, workload, doing);
+  if (error instanceof StatusError) return explainedStatus(error, cluster, target.kind, workload, doing);
   if (error instanceof UserError || error instanceof PlatformError) return error;
   if (isTimeout(error)) {
     return new PlatformError(
@@ -51,7 +51,13 @@ export function explained(error: unknown, cluster: string, target: RolloutTarget
   );
 }
 
-function explainedStatus(error: StatusError, cluster: string, workload: string, doing: string): Error {
+function explainedStatus(
+  error: StatusError,
+  cluster: string,
+  kind: WorkloadKind,
+  workload: string,
+  doing: string,
+): Error {
   const said = error.message;
   if (error.code === 401) {
     return new PlatformError(
@@ -70,6 +76,12 @@ function explainedStatus(error: StatusError, cluster: string, workload: string, 
   }
   if (error.code === 404 && error.isStatus) {
     return new UserError(`There is no ${workload} in ${cluster}. Check the namespace and the name under \`rollout\`.`);
+  }
+  if (error.code === 404 && kind === 'deploymentconfig') {
+    return new UserError(`${cluster} knows no DeploymentConfigs: it isn't OpenShift. Name a \`deployment\` instead.`);
+  }
+  if (error.code === 404 && kind === 'rollout') {
+    return new UserError(`${cluster} knows no Argo Rollouts (argoproj.io). Install them, or name a \`deployment\`.`);
   }
   if (error.code === 404) return new PlatformError(`The address of ${cluster} isn't a Kubernetes API server: ${said}`);
   if (error.code === 422) return new UserError(`${workload} can't be changed so (422): ${said}`);

@@ -2,8 +2,9 @@ import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { Connection } from './connection.ts';
 import { StatusError } from './errors.ts';
 import type { KubernetesObject, List, Pod, Workload } from './objects.ts';
-import { corePath, labelSelector, replicaSetsPath } from './paths.ts';
-import { currentPods, type Seen, stateOf } from './state.ts';
+import { corePath, labelSelector, versionsPath } from './paths.ts';
+import { currentPods, stateOf } from './state.ts';
+import type { Seen } from './versions.ts';
 
 /** The last lines of the new version's failing container, or '' if there are none or they may not be read. At most 64 KB. */
 export async function lastLines(
@@ -37,9 +38,10 @@ export async function ownedBy(
   signal: AbortSignal,
 ): Promise<Seen> {
   const query = { labelSelector: labelSelector(workload.spec.selector) };
+  const versions = versionsPath(target);
   const [pods, replicaSets] = await Promise.all([
     listed<Pod>(connection, corePath(target, 'pods'), query, signal),
-    target.kind === 'deployment' ? listed<KubernetesObject>(connection, replicaSetsPath(target), query, signal) : [],
+    versions === null ? [] : listed<KubernetesObject>(connection, versions, query, signal),
   ]);
   return { kind: target.kind, container: target.container, workload, replicaSets, pods, events: [] };
 }

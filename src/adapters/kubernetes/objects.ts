@@ -19,13 +19,14 @@ export interface KubernetesObject {
   };
 }
 
+/** A workload of any kind, as `normal` makes them alike. */
 export interface Workload extends KubernetesObject {
   readonly spec: {
     readonly replicas?: number;
     readonly paused?: boolean;
     readonly selector: Selector;
     readonly template: { readonly spec: PodSpec };
-    /** Deployments. */
+    /** Deployments and DeploymentConfigs. */
     readonly strategy?: { readonly type?: string };
     /** StatefulSets and DaemonSets. */
     readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly partition?: number } };
@@ -42,6 +43,42 @@ export interface Workload extends KubernetesObject {
     readonly updatedNumberScheduled?: number;
     readonly numberAvailable?: number;
     readonly conditions?: readonly Condition[];
+    /** These are an Argo Rollout's. */
+    readonly phase?: string;
+    readonly message?: string;
+    readonly abort?: boolean;
+    readonly stableRS?: string;
+    readonly currentPodHash?: string;
+    readonly pauseConditions?: readonly { readonly reason?: string; readonly startTime?: string }[] | null;
+  };
+}
+
+/** A DeploymentConfig (apps.openshift.io/v1) as the API has it. */
+export interface RawDeploymentConfig extends Omit<Workload, 'spec'> {
+  readonly spec: Omit<Workload['spec'], 'selector' | 'template'> & {
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly template?: Workload['spec']['template'];
+    /** Absent: a change of the template rolls. */
+    readonly triggers?: readonly Trigger[] | null;
+  };
+}
+
+interface Trigger {
+  readonly type?: string;
+  readonly imageChangeParams?: { readonly automatic?: boolean; readonly containerNames?: readonly string[] };
+}
+
+/** An Argo Rollout (argoproj.io/v1alpha1) as the API has it: generations that it has seen are texts. */
+export interface RawRollout extends Omit<Workload, 'spec' | 'status'> {
+  readonly spec: Omit<Workload['spec'], 'selector' | 'template'> & {
+    readonly selector?: Selector;
+    readonly template?: Workload['spec']['template'];
+    /** Where the template is, if not here. */
+    readonly workloadRef?: { readonly kind?: string; readonly name?: string };
+  };
+  readonly status?: Omit<NonNullable<Workload['status']>, 'observedGeneration'> & {
+    readonly observedGeneration?: string | number;
+    readonly workloadObservedGeneration?: string | number;
   };
 }
 

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '#src/model/outcome.ts';
-import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 import type { Connection } from './connection.ts';
 import { StatusError } from './errors.ts';
 import { mirror } from './mirror.ts';
 import type { ClusterEvent, KubernetesObject, Pod, Workload } from './objects.ts';
-import { collectionPath, corePath, labelSelector, replicaSetsPath } from './paths.ts';
+import { type Located, relocated } from './located.ts';
+import { collectionPath, corePath, labelSelector, versionsPath } from './paths.ts';
 import { stateOf } from './state.ts';
 
 /** Changes within this time are told as one: a rollout's step is a burst of them. */
@@ -18,13 +18,13 @@ const coalesceMs = 50;
  */
 export async function* observe(
   connection: Connection,
-  target: RolloutTarget,
-  first: Workload,
+  at: Located,
   signal: AbortSignal,
 ): AsyncGenerator<WorkloadState> {
+  const { target, workload: first } = at;
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);
-  const seen: Mirrored = { workload: first, replicaSets: [], pods: [], events: [] };
+  const seen: Mirrored = { raw: at.raw, referenced: at.referenced, replicaSets: [], pods: [], events: [] };
   const old: { events: ReadonlyMap<string, string | undefined> | null } = { events: null };
   let failed: { readonly error: unknown } | null = null;
   let changed = Promise.withResolvers<void>();
@@ -52,10 +52,20 @@ export async function* observe(
       collectionPath(target),
       { fieldSelector: `metadata.name=${target.name}` },
       (it) => {
-        seen.workload = it.values().next().value ?? null;
+        seen.raw = it.values().next().value ?? null;
       },
       null,
     );
+    if (at.template) {
+      watch<Workload>(
+        collectionPath(at.template),
+        { fieldSelector: `metadata.name=${at.template.name}` },
+        (it) => {
+          seen.referenced = it.values().next().value ?? null;
+        },
+        null,
+      );
+    }
     const selected = { labelSelector: labelSelector(first.spec.selector) };
     watch<Pod>(
       corePath(target, 'pods'),
@@ -67,16 +77,20 @@ export async function* observe(
         seen.pods = null;
       }),
     );
-    if (target.kind === 'deployment') {
+    const versions = versionsPath(target);
+    if (versions !== null) {
       watch<KubernetesObject>(
-        replicaSetsPath(target),
+        versions,
         selected,
         (it) => {
           seen.replicaSets = [...it.values()];
         },
-        hide(() => {
-          seen.replicaSets = null;
-        }),
+        // Without them it can't be told whether a DeploymentConfig's rollout is complete.
+        target.kind === 'deploymentconfig'
+          ? null
+          : hide(() => {
+              seen.replicaSets = null;
+            }),
       );
     }
     watch<ClusterEvent>(
@@ -98,8 +112,10 @@ export async function* observe(
       changed = Promise.withResolvers<void>();
       if (signal.aborted) return;
       if (failed !== null) throw (failed as { readonly error: unknown }).error;
-      const { workload } = seen;
-      if (!workload) throw new UserError(`${target.namespace}/${target.name} was deleted during the rollout.`);
+      if (seen.raw === null || (at.template !== null && seen.referenced === null)) {
+        throw new UserError(`${target.namespace}/${target.name} was deleted during the rollout.`);
+      }
+      const workload = relocated(at, seen.raw, seen.referenced);
       const state = stateOf({ ...seen, workload, kind: target.kind, container: target.container });
       const text = JSON.stringify(state);
       if (text !== told) yield state;
@@ -112,7 +128,8 @@ export async function* observe(
 }
 
 interface Mirrored {
-  workload: Workload | null;
+  raw: unknown;
+  referenced: Workload | null;
   replicaSets: readonly KubernetesObject[] | null;
   pods: readonly Pod[] | null;
   events: readonly ClusterEvent[] | null;

@@ -2,17 +2,19 @@ import { UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget, WorkloadKind } from '#src/model/pipeline.ts';
 import type { Selector } from './objects.ts';
 
-const plural: Record<WorkloadKind, string> = {
-  deployment: 'deployments',
-  statefulset: 'statefulsets',
-  daemonset: 'daemonsets',
-  deploymentconfig: 'deploymentconfigs',
-  rollout: 'rollouts',
+/** Group, version and plural of each kind. */
+const collections: Record<WorkloadKind, readonly [group: string, plural: string]> = {
+  deployment: ['apps/v1', 'deployments'],
+  statefulset: ['apps/v1', 'statefulsets'],
+  daemonset: ['apps/v1', 'daemonsets'],
+  deploymentconfig: ['apps.openshift.io/v1', 'deploymentconfigs'],
+  rollout: ['argoproj.io/v1alpha1', 'rollouts'],
 };
 
 /** Path of all workloads of the target's kind in its namespace. The names come from a repository: nothing else may get into the path. */
 export function collectionPath(target: RolloutTarget): string {
-  return `/apis/apps/v1/namespaces/${namespaceOf(target)}/${plural[target.kind]}`;
+  const [group, plural] = collections[target.kind];
+  return `/apis/${group}/namespaces/${namespaceOf(target)}/${plural}`;
 }
 
 export function workloadPath(target: RolloutTarget): string {
@@ -20,12 +22,15 @@ export function workloadPath(target: RolloutTarget): string {
   return `${collectionPath(target)}/${target.name}`;
 }
 
-export function replicaSetsPath(target: RolloutTarget): string {
+/** Path of what makes the pods of each version of a workload of this kind, or null if it makes them itself. */
+export function versionsPath(target: RolloutTarget): string | null {
+  if (target.kind === 'statefulset' || target.kind === 'daemonset') return null;
+  if (target.kind === 'deploymentconfig') return corePath(target, 'replicationcontrollers');
   return `/apis/apps/v1/namespaces/${namespaceOf(target)}/replicasets`;
 }
 
-/** Path in the core group: `pods`, `events`. */
-export function corePath(target: RolloutTarget, resource: 'pods' | 'events'): string {
+/** Path in the core group. */
+export function corePath(target: RolloutTarget, resource: 'pods' | 'events' | 'replicationcontrollers'): string {
   return `/api/v1/namespaces/${namespaceOf(target)}/${resource}`;
 }
 

@@ -1,18 +1,8 @@
 import { PlatformError } from '#src/model/outcome.ts';
-import type { WorkloadKind } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
-import type { ClusterEvent, KubernetesObject, Pod, Workload } from './objects.ts';
+import type { Pod, Workload } from './objects.ts';
 import { troublesOf } from './troubles.ts';
-
-/** What was seen of a workload and what belongs to it. Null: may not be read. */
-export interface Seen {
-  readonly kind: WorkloadKind;
-  readonly container: string;
-  readonly workload: Workload;
-  readonly replicaSets: readonly KubernetesObject[] | null;
-  readonly pods: readonly Pod[] | null;
-  readonly events: readonly ClusterEvent[] | null;
-}
+import { isOfTemplate, isOwned, newestOwned, phaseOf, type Seen } from './versions.ts';
 
 /** The facts that decisions need. Pure. Throws PlatformError where an object isn't what the API documents. */
 export function stateOf(seen: Seen): WorkloadState {
@@ -30,7 +20,7 @@ function factsOf(seen: Seen): WorkloadState {
   const { metadata, spec, status = {} } = workload;
   const daemon = kind === 'daemonset';
   const replicas = daemon ? status.currentNumberScheduled : status.replicas;
-  const type = (kind === 'deployment' ? spec.strategy : spec.updateStrategy)?.type;
+  const type = (kind === 'statefulset' || daemon ? spec.updateStrategy : spec.strategy)?.type;
   const partition = kind === 'statefulset' ? (spec.updateStrategy?.rollingUpdate?.partition ?? 0) : 0;
   return {
     kind,
@@ -45,11 +35,11 @@ function factsOf(seen: Seen): WorkloadState {
     paused: spec.paused === true,
     strategy: type === 'Recreate' || type === 'OnDelete' ? type : 'RollingUpdate',
     partition: numberOf(partition),
-    settled: kind !== 'statefulset' || status.currentRevision === status.updateRevision,
+    settled: isSettled(seen),
     image: textOf(imageOf(workload, seen.container)),
     images: imagesOf(workload),
     restarts: currentPods(seen).reduce((sum, pod) => sum + restartsOf(pod), 0),
-    held: '',
+    held: heldBy(seen),
     conditions: (status.conditions ?? []).map((it) => ({
       type: textOf(it.type),
       status: textOf(it.status),
@@ -80,6 +70,30 @@ function textOf(value: unknown): string {
 /** Images in the pod template by container. */
 export function imagesOf(workload: Workload): Readonly<Record<string, string>> {
   return Object.fromEntries(workload.spec.template.spec.containers.map((it) => [textOf(it.name), textOf(it.image)]));
+}
+
+/** Whether the newest version is the current one, where counters don't say it. */
+function isSettled(seen: Seen): boolean {
+  const { kind, workload } = seen;
+  const { status = {} } = workload;
+  if (kind === 'statefulset') return status.currentRevision === status.updateRevision;
+  if (kind === 'rollout') {
+    const { stableRS = '', currentPodHash, phase = 'Healthy' } = status;
+    return stableRS !== '' && stableRS === currentPodHash && phase === 'Healthy';
+  }
+  if (kind !== 'deploymentconfig') return true;
+  // The counters are those of the ReplicationController before, until there is one for the new template.
+  const newest = newestOwned(seen);
+  return newest !== null && isOfTemplate(newest, workload) && phaseOf(newest) === 'Complete';
+}
+
+/** An Argo Rollout stops at steps of its own: some go on by themselves, some don't. */
+function heldBy({ kind, workload }: Seen): string {
+  const { phase, pauseConditions } = workload.status ?? {};
+  if (kind !== 'rollout' || phase !== 'Paused' || !Array.isArray(pauseConditions)) return '';
+  const why = textOf(pauseConditions[0]?.reason);
+  const where = `${textOf(workload.metadata.name)} -n ${textOf(workload.metadata.namespace)}`;
+  return `waits at a step of its own${why === '' ? '' : ` (${why})`}; to promote it: kubectl argo rollouts promote ${where}`;
 }
 
 function restartsOf(pod: Pod): number {
@@ -114,24 +128,7 @@ export function currentPods(
   return living.filter((it) => isOwned(it, newest?.metadata.uid ?? ''));
 }
 
-/** What makes the newest version's pods for the workload, if it doesn't make them itself. */
-export function newestOwned({
-  workload,
-  replicaSets,
-}: Pick<Seen, 'workload' | 'replicaSets'>): KubernetesObject | null {
-  const owned = (replicaSets ?? []).filter((it) => isOwned(it, workload.metadata.uid ?? ''));
-  return owned.toSorted((a, b) => revisionOf(b) - revisionOf(a))[0] ?? null;
-}
-
 function hasImage(pod: Pod, seen: Pick<Seen, 'container' | 'workload'>): boolean {
   const image = imageOf(seen.workload, seen.container);
   return pod.spec.containers.some((it) => it.name === seen.container && it.image === image);
-}
-
-function isOwned(object: KubernetesObject, uid: string): boolean {
-  return uid !== '' && (object.metadata.ownerReferences ?? []).some((it) => it.controller === true && it.uid === uid);
-}
-
-function revisionOf(object: KubernetesObject): number {
-  return Number(object.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? 0);
 }

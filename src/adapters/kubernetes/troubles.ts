@@ -1,11 +1,15 @@
 import { bySeverity, type Trouble } from '#src/model/rollout-trouble.ts';
 import type { ClusterEvent, ContainerStatus, Pod } from './objects.ts';
-import type { Seen } from './state.ts';
+import { isOfTemplate, newestOwned, phaseOf, type Seen } from './versions.ts';
 
 /** Why the new version's pods aren't ready, or aren't there, worst first; at most five. */
 export function troublesOf(seen: Seen, pods: readonly Pod[]): readonly Trouble[] {
   const events = seen.events ?? [];
-  const found = [...creationTroubles(seen, pods), ...pods.flatMap((pod) => podTroubles(pod, seen.container, events))];
+  const found = [
+    ...ended(seen),
+    ...creationTroubles(seen, pods),
+    ...pods.flatMap((pod) => podTroubles(pod, seen.container, events)),
+  ];
   const distinct = new Map<string, Trouble>();
   for (const trouble of found.sort(bySeverity)) {
     const key = `${trouble.kind} ${trouble.reason} ${trouble.container}`;
@@ -37,6 +41,23 @@ const configReasons = new Set([
 /** Events that say why a pod doesn't get as far as its containers. They often pass. */
 const startReasons = new Set(['FailedMount', 'FailedAttachVolume', 'FailedCreatePodSandBox']);
 
+/** That the cluster itself has ended the rollout, which a DeploymentConfig and an Argo Rollout can. */
+function ended(seen: Seen): readonly Trouble[] {
+  const { kind, workload } = seen;
+  const nothing = { kind: 'ended', pod: '', container: seen.container, restarts: 0, exitCode: null } as const;
+  if (kind === 'deploymentconfig') {
+    const newest = newestOwned(seen);
+    if (newest === null || phaseOf(newest) !== 'Failed' || !isOfTemplate(newest, workload)) return [];
+    const message = newest.metadata.annotations?.['openshift.io/deployment.status-reason'] ?? '';
+    return [{ ...nothing, reason: 'DeploymentFailed', message }];
+  }
+  if (kind !== 'rollout') return [];
+  const { abort, conditions = [], message = '' } = workload.status ?? {};
+  if (abort === true) return [{ ...nothing, reason: 'RolloutAborted', message }];
+  const invalid = conditions.find((it) => it.type === 'InvalidSpec' && it.status === 'True');
+  return invalid ? [{ ...nothing, reason: 'InvalidSpec', message: invalid.message ?? message }] : [];
+}
+
 function creationTroubles(seen: Seen, pods: readonly Pod[]): readonly Trouble[] {
   const nowhere = { pod: '', container: seen.container, restarts: 0, exitCode: null };
   const failure = seen.workload.status?.conditions?.find((it) => it.type === 'ReplicaFailure' && it.status === 'True');
@@ -44,7 +65,8 @@ function creationTroubles(seen: Seen, pods: readonly Pod[]): readonly Trouble[] 
     return [{ kind: 'create', reason: failure.reason ?? 'ReplicaFailure', message: failure.message ?? '', ...nowhere }];
   }
   if (seen.kind === 'deployment' || pods.length > 0) return [];
-  const uid = seen.workload.metadata.uid;
+  // A ReplicationController or ReplicaSet says it of itself, the others of the workload.
+  const uid = newestOwned(seen)?.metadata.uid ?? seen.workload.metadata.uid;
   const event = seen.events?.findLast((it) => it.reason === 'FailedCreate' && it.involvedObject.uid === uid);
   return event ? [{ kind: 'create', reason: 'FailedCreate', message: event.message ?? '', ...nowhere }] : [];
 }

@@ -3,7 +3,8 @@ import type { Connection } from './connection.ts';
 import { listed, ownedBy } from './logs.ts';
 import type { ClusterEvent, Workload } from './objects.ts';
 import { corePath } from './paths.ts';
-import { currentPods, newestOwned } from './state.ts';
+import { currentPods } from './state.ts';
+import { newestOwned } from './versions.ts';
 
 /** As Cluster.events. */
 export async function warnings(
