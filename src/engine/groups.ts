@@ -1,4 +1,4 @@
-import { type Settled, settleGroup } from '#src/model/concurrency.ts';
+import { environmentGroup, placeOf, type Settled, settleGroup } from '#src/model/concurrency.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Concurrency } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
@@ -16,13 +16,13 @@ export async function mayGo(parts: Parts, run: Run, wake: Wake): Promise<boolean
 
 /** As `mayGo`, for a job that waits for nothing else. An outcome: it would wait for ever. */
 export async function mayQueue(parts: Parts, run: Run, job: Job, wake: Wake): Promise<boolean | Outcome> {
-  const wanted = job.plan.concurrency;
+  const wanted = groupOf(job);
   if (wanted === null) return true;
   const { goes, note, cancel } = await standInLine(parts, run, `job:${job.id}`, wanted, wake);
   if (goes) return true;
   const other = cancel.length === 0 ? await waitsInCircle(parts, run.id) : null;
   if (other !== null) {
-    const reason = `The concurrency group "${wanted.group}" that this job waits for is run ${other}'s, and that waits for a group that this run has: neither would ever end. Give the jobs groups that no whole run has.`;
+    const reason = `This job waits for ${placeOf(wanted.group)}, which is run ${other}'s, and that waits for a group that this run has: neither would ever end. Give the jobs groups that no whole run has.`;
     return { kind: 'failure', reason };
   }
   if (job.note !== note) await parts.store.runs.noteJob(job.id, note);
@@ -50,9 +50,24 @@ export async function leaveGroups(parts: Parts, holder: string, wake: Wake): Pro
   for (const runId of await parts.store.groups.leave(holder)) void wake(runId);
 }
 
-async function standInLine(parts: Parts, run: Run, holder: string, wanted: Concurrency, wake: Wake): Promise<Settled> {
+/** The group that the job takes its turn in, or null. Deployments always have one: older versions' plans don't say. */
+export function groupOf({ plan: { concurrency, work } }: Pick<Job, 'plan'>): Concurrency | null {
+  if (concurrency !== null) return concurrency;
+  if (work.kind !== 'deploy' && work.kind !== 'preview') return null;
+  return { group: environmentGroup(work.environment), cancelInProgress: false, queue: 'max' };
+}
+
+/** Stands in the line, and asks for the end of those whose place it takes. `place`: the group as people call it. */
+export async function standInLine(
+  parts: Parts,
+  run: Run,
+  holder: string,
+  wanted: Concurrency,
+  wake: Wake,
+  place = placeOf(wanted.group),
+): Promise<Settled> {
   const line = await parts.store.groups.enter(run.repository.id, wanted.group, holder, run.id);
-  const settled = settleGroup(line, wanted, holder);
+  const settled = settleGroup(line, wanted, holder, place);
   for (const { holder: other, reason } of settled.cancel) {
     const [kind, id = ''] = other.split(':');
     const cancellation = { reason, by: 'slipway' } as const;

@@ -4,6 +4,7 @@ import type { DeployWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { audit, type Decision, decide } from './deploy/decision.ts';
 import { withHistory } from './deploy/history.ts';
+import { holdLine } from './deploy/line.ts';
 import { type Deployment, openDeployment } from './deploy/record.ts';
 import { createTelling, type Telling } from './deploy/telling.ts';
 import { LostJob, outcomeOf } from './errors.ts';
@@ -77,9 +78,12 @@ interface Context {
 
 /** Throws only if the deployment is left as it is. */
 async function attempt(parts: Parts, run: Run, job: Job, work: DeployWork, context: Context): Promise<Outcome> {
-  const { deployment, leave } = context;
+  const { deployment, leave, signal } = context;
   try {
     const resumed = resumedOf(deployment, work);
+    const mine = await holdLine(parts, run, job, context);
+    if (!mine && !resumed)
+      return { kind: 'cancelled', reason: signal.reason instanceof Error ? signal.reason.message : '' };
     if (resumed) context.log('Slipway goes on with this deployment where another process left it.');
     // What was allowed and has begun is seen through: half of it would be worse than either end.
     const decision = resumed ?? (await decide(parts, run, work));

@@ -1,10 +1,11 @@
 import { hasErrors } from '#src/model/diagnostic.ts';
 import { conditionOf } from '#src/model/expression.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
-import { advance, type Run, type RunView } from '#src/model/run.ts';
+import { advance, type Job, type Run, type RunView } from '#src/model/run.ts';
 import { isHeld } from '#src/model/trust.ts';
 import { isPlatformError, outcomeOf } from './errors.ts';
-import { leaveGroups, mayGo, mayQueue } from './groups.ts';
+import { type Queued, queueDeploy } from './deploy/queue.ts';
+import { groupOf, leaveGroups, mayGo, mayQueue } from './groups.ts';
 import { type Ended, loadPlan } from './load-plan.ts';
 import type { Parts } from './parts.ts';
 import { settleTrust } from './trust.ts';
@@ -137,7 +138,7 @@ async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven>
   for (const job of dropped) {
     const reason = (run.cancel ?? job.cancel)?.reason ?? '';
     await runs.drop(job.id, { kind: 'cancelled', reason }, at);
-    if (job.plan.concurrency !== null) await leaveGroups(parts, `job:${job.id}`, wake);
+    if (groupOf(job) !== null) await leaveGroups(parts, `job:${job.id}`, wake);
   }
   if (dropped.length > 0) jobs = (await runs.view(run.id))?.jobs ?? jobs;
 
@@ -146,22 +147,33 @@ async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven>
   for (const job of jobs) {
     // Also what waits for its needs again, because a person restarted them: it would keep its place from them.
     const stands = job.state === 'queued' || job.state === 'running' || next.queue.includes(job);
-    if (!stands && job.plan.concurrency !== null) await leaveGroups(parts, `job:${job.id}`, wake);
+    if (!stands && groupOf(job) !== null) await leaveGroups(parts, `job:${job.id}`, wake);
   }
   if (next.outcome !== null) return await finish(parts, run, next.outcome, wake);
 
+  let again: number | null = null;
   if (next.queue.length > 0 && (await mayGo(parts, run, wake))) {
     for (const job of next.queue) {
-      const answer = await mayQueue(parts, run, job, wake);
-      if (answer === true) await runs.queue(job.id, at);
-      if (typeof answer === 'boolean') continue;
-      await runs.drop(job.id, answer, at);
+      const queued = await queueJob(parts, run, job, wake);
+      if (queued.kind === 'go') await runs.queue(job.id, at);
+      if (queued.kind === 'wait' && queued.again !== null) again = Math.min(again ?? queued.again, queued.again);
+      if (queued.kind !== 'end') continue;
+      await runs.drop(job.id, queued.outcome, at);
       void wake(run.id);
     }
     signals.send('jobs', '');
   }
   parts.reporter.report(run.id);
-  return onItsWay;
+  return { completed: false, again };
+}
+
+/** What becomes of a job that may be claimed as far as its run goes: it takes its turn, and a deployment passes its gates. */
+async function queueJob(parts: Parts, run: Run, job: Job, wake: Wake): Promise<Queued> {
+  const { work } = job.plan;
+  if (work.kind === 'deploy') return await queueDeploy(parts, run, job, work, wake);
+  const answer = await mayQueue(parts, run, job, wake);
+  if (typeof answer === 'boolean') return answer ? { kind: 'go' } : { kind: 'wait', again: null };
+  return { kind: 'end', outcome: answer };
 }
 
 async function finish(

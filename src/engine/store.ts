@@ -268,7 +268,10 @@ export interface GroupStore {
   enter(repositoryId: number, group: string, holder: string, runId: string): Promise<readonly GroupEntry[]>;
   /** The line as it stands, in order; nobody enters it. */
   line(repositoryId: number, group: string): Promise<readonly GroupEntry[]>;
-  /** Takes it out of every line. Returns the runs that may go on now: of those first in line of what it left. */
+  /**
+   * Takes it out of every line, but for a job that is queued or running by now: that keeps its group. Returns the runs that
+   * may go on now: of those first in line of what it left.
+   */
   leave(holder: string): Promise<readonly string[]>;
   /** The runs for which jobs of this run wait: each has, as a whole, a group in whose line such a job stands. */
   heldUpBy(runId: string): Promise<readonly string[]>;

@@ -13,7 +13,7 @@ import { openLogs } from '#src/adapters/logs/logs.ts';
 import { openStore } from '#src/adapters/store/store.ts';
 import { createEngine } from '#src/engine/engine.ts';
 import { openPolicy } from '#src/engine/policy.ts';
-import type { Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
+import type { Clock, Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from '#src/model/event.ts';
@@ -63,6 +63,8 @@ export interface ScenarioOptions {
   readonly cancelSuperseded?: boolean;
   /** Why no job may begin. */
   readonly shortage?: string;
+  /** Default: the real one. */
+  readonly clock?: Clock;
 }
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -74,7 +76,9 @@ afterEach(async () => {
 export async function scenario(options: ScenarioOptions) {
   const home = mkdtempSync(join(tmpdir(), 'slipway-scenario-'));
   cleanups.push(() => rmSync(home, { recursive: true, force: true }));
-  const clock = { now: Date.now };
+  const clock = options.clock ?? { now: Date.now };
+  /** Commits by the refs of the tags that were pushed. */
+  const tags = new Map<string, string>();
   const opened = await openStore({ path: options.database ?? ':memory:', clock });
   const store = options.store?.(opened) ?? opened;
   const executor = openFakeExecutor(options.script);
@@ -85,7 +89,7 @@ export async function scenario(options: ScenarioOptions) {
   const reporter = createFakeReporter();
   const logs = openLogs({ home });
   const engine = createEngine({
-    source: fakeSource(options),
+    source: fakeSource(options, tags),
     executor,
     builder,
     cluster,
@@ -122,8 +126,13 @@ export async function scenario(options: ScenarioOptions) {
   cleanups.push(close);
   await engine.start({ alone: true });
 
+  const intake = async (event: Event): Promise<string> => {
+    if (event.kind === 'trigger' && event.trigger.kind === 'tag') tags.set(event.trigger.ref, event.trigger.sha);
+    return await engine.intake(event);
+  };
+
   return {
-    engine,
+    engine: { ...engine, intake },
     store,
     executor,
     builder,
@@ -137,7 +146,7 @@ export async function scenario(options: ScenarioOptions) {
     },
     /** Takes the event and waits until its run is completed; answers with the run. */
     async play(event: Event): Promise<RunView> {
-      const result = await engine.intake(event);
+      const result = await intake(event);
       const id = /run (\w+)/i.exec(result)?.[1];
       if (id === undefined) throw new Error(`The event made no run: ${result}`);
       await engine.completed(id);
@@ -186,7 +195,7 @@ export function tag(sha: string, name = 'v1.0.0'): TagTrigger {
   return { kind: 'tag', sha, tag: name, ref: `refs/tags/${name}`, actor: 'ada', title: 'A change' };
 }
 
-function fakeSource(options: ScenarioOptions): Source {
+function fakeSource(options: ScenarioOptions, tags: ReadonlyMap<string, string>): Source {
   function filesOf(commit: Commit): Readonly<Record<string, string>> {
     const files = options.commits[commit.sha];
     if (files === undefined) throw new PlatformError(`There is no commit ${commit.sha}.`);
@@ -195,7 +204,7 @@ function fakeSource(options: ScenarioOptions): Source {
   }
   return {
     async resolve(_repository, ref) {
-      return options.refs?.[ref] ?? null;
+      return options.refs?.[ref] ?? tags.get(ref) ?? null;
     },
     async message(_repository, commit) {
       return options.messages?.[commit.sha] ?? 'A change';

@@ -59,6 +59,7 @@ export function groupStore(db: Database): GroupStore {
             .where('repository_id', '=', repositoryId)
             .where('name', '=', name)
             .execute();
+          if (await isUnderWay(tx, holder)) return null;
           await remove(tx, repositoryId, name, holder);
           const line = await lineOf(tx, repositoryId, name);
           if (line.length === 0) {
@@ -88,6 +89,22 @@ export function groupStore(db: Database): GroupStore {
       return rows.map((row) => row.run_id);
     },
   };
+}
+
+/** Whether the holder is a job that was queued or begun meanwhile; if not, it isn't before the transaction ends. */
+async function isUnderWay(tx: Database, holder: string): Promise<boolean> {
+  const jobId = holder.startsWith('job:') ? holder.slice('job:'.length) : null;
+  if (jobId === null) return false;
+  const job = await tx.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst();
+  if (job === undefined) return false;
+  // Changes nothing, but keeps the job's row.
+  const { numUpdatedRows } = await tx
+    .updateTable('jobs')
+    .set((eb) => ({ state: eb.ref('state') }))
+    .where('id', '=', jobId)
+    .where('state', 'not in', ['queued', 'running'])
+    .executeTakeFirst();
+  return numUpdatedRows === 0n;
 }
 
 function toEntry({ holder, runId, holds, seq }: Entry): GroupEntry {

@@ -101,7 +101,7 @@ export function modeOf({ trigger }: Pick<Run, 'trigger'>, work: DeployWork): Dep
   return work.mode ?? (trigger.kind === 'deploy' ? trigger.mode : undefined) ?? 'deploy';
 }
 
-function viaOf(trigger: Trigger): DeployVia {
+export function viaOf(trigger: Trigger): DeployVia {
   if (trigger.kind === 'deploy') return trigger.via ?? 'command';
   return trigger.kind === 'tag' ? 'tag' : 'push';
 }
