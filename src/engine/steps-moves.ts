@@ -28,8 +28,9 @@ const mostRepeats = 5;
 export async function runPhase(stepping: Stepping): Promise<Ended> {
   const { clock, time, timeoutMs, leave, strategy, book } = stepping;
   const { phase, since, workloads } = book.now();
-  const isBack = phase === 'aborting' || phase === 'cleaning';
-  const signal = isBack ? leave : AbortSignal.any([stepping.signal, leave]);
+  // Whether a rollout of the stable ones that was cancelled goes back, or was done before, is its own to say.
+  const isDeaf = phase === 'aborting' || phase === 'cleaning' || phase === 'promoting';
+  const signal = isDeaf ? leave : AbortSignal.any([stepping.signal, leave]);
   const turn: Turn = {
     signal,
     deadline: deadlineSince(since, timeoutMs, clock, time),
