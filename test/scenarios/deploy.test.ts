@@ -142,7 +142,10 @@ describe('/deploy', () => {
     const view = await s.play(comment('/deploy staging'));
     expect(outcomes(view)).toEqual({ lint: 'success', image: 'success', 'deploy staging': 'success' });
     expect(view.run.trigger).toMatchObject({ kind: 'deploy', sha: 'b2', number: 3 });
-    expect(s.forge.reactions).toEqual([{ commentId: 77, reaction: 'rocket' }]);
+    expect(s.forge.reactions).toEqual([
+      { commentId: 77, reaction: 'eyes' },
+      { commentId: 77, reaction: 'rocket' },
+    ]);
     expect(s.forge.comments).toEqual([]);
     expect(s.cluster.patches).toEqual([expect.stringMatching(/^staging\/api=/)]);
   });
@@ -172,7 +175,7 @@ describe('/deploy', () => {
       'to an unknown environment',
       comment('/deploy stagging'),
       {},
-      /no environment `stagging`.*`staging`, `production`/,
+      /no environment `stagging`.*Did you mean `staging`.*`staging`, `production`/,
     ],
     ['of a closed pull request', comment('/deploy staging'), { state: 'closed' }, /closed/],
     ['of a fork', comment('/deploy staging'), { fork: true }, /fork/],
@@ -182,7 +185,7 @@ describe('/deploy', () => {
     const s = await scenario({ ...base, forge: { ...base.forge, pullRequests: [{ ...pull, ...change }] } });
     expect(await s.engine.intake(event)).toMatch(/^Refused/);
     expect(s.forge.comments).toEqual([{ number: 3, body: expect.stringMatching(reason) as unknown }]);
-    expect(s.forge.reactions).toHaveLength(1);
+    expect(s.forge.reactions.map((it) => it.reaction)).toEqual(['eyes', 'confused']);
     expect(s.cluster.patches).toEqual([]);
     expect(await s.store.runs.list({ limit: 1 })).toEqual([]);
   });
@@ -212,7 +215,7 @@ describe('/deploy', () => {
 it('lists its commands on /help, to everybody', async () => {
   const s = await scenario(options());
   await s.engine.intake(comment('/help', { actor: 'eve' }));
-  expect(s.forge.comments[0]?.body).toContain('/deploy ENVIRONMENT');
+  expect(s.forge.comments[0]?.body).toContain('/deploy ENV [REF]');
 });
 
 it('a push to the branch of an environment deploys it', async () => {

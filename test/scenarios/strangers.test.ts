@@ -35,7 +35,7 @@ describe("a stranger's pull request", () => {
     });
     await staysHeld(s, run.id);
     expect(await say(s, 'ada', `/ok-to-test ${a1}`)).toBe(`Run ${run.id} is approved.`);
-    expect(lastReaction(s)).toBe('+1');
+    expect(lastReaction(s)).toBe('rocket');
     const view = await ended(s, run.id);
     expect(outcomes(view)).toEqual({ test: 'success' });
     expect(view.run.trust).toMatchObject({ trusted: false, approval: 'given', approvedBy: 'ada' });
@@ -179,7 +179,8 @@ describe("a stranger's pull request", () => {
   });
 
   it('is never deployed, also by who may deploy', async () => {
-    const environments = 'environments: { live: { stable: 0s, rollout: [{ deployment: shop/api, container: api, image: i }] } }';
+    const environments =
+      'environments: { live: { stable: 0s, rollout: [{ deployment: shop/api, container: api, image: i }] } }';
     const own = pull(a1, { fork: false });
     const files = { 'slipway.yml': `jobs: { i: { build: { image: r.example/i } } }\n${environments}` };
     const s = await world({ commits: { [main]: files, [a1]: files }, forge: { pullRequests: [own] } });

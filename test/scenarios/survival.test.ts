@@ -216,7 +216,7 @@ describe('/cancel', () => {
     const view = await ended(s, id);
     expect(view.run.cancel).toEqual({ reason: 'Cancelled by @ada.', by: 'person' });
     expect(outcomes(view)).toEqual({ work: 'cancelled: Cancelled by @ada.' });
-    expect(s.forge.reactions).toEqual([{ commentId: 77, reaction: '+1' }]);
+    expect(s.forge.reactions.map((it) => it.reaction)).toEqual(['eyes', 'rocket']);
     expect(s.forge.comments).toEqual([]);
     expect(await s.store.audit.list(null, 5)).toMatchObject([
       { actor: 'ada', action: 'cancel command', subject: '#3', decision: 'allowed' },
@@ -230,7 +230,7 @@ describe('/cancel', () => {
     await work.begun(1);
     await s.engine.intake(comment('eve'));
     expect((await viewOf(s, id)).run.cancel).toBeNull();
-    expect(s.forge.reactions).toEqual([{ commentId: 77, reaction: '-1' }]);
+    expect(s.forge.reactions.map((it) => it.reaction)).toEqual(['eyes', 'confused']);
     expect(s.forge.comments[0]?.body).toMatch(/@eve may not cancel: that needs write permission.*"read"/);
     work.letGo();
     expect((await ended(s, id)).run.outcome).toEqual({ kind: 'success' });
@@ -245,7 +245,7 @@ describe('/cancel', () => {
     await ended(s, id);
     await s.engine.intake(comment('ada'));
     expect(s.forge.comments).toEqual([]);
-    expect(new Set(s.forge.reactions.map((r) => r.reaction))).toEqual(new Set(['+1']));
+    expect(new Set(s.forge.reactions.map((r) => r.reaction))).toEqual(new Set(['eyes', 'rocket']));
   });
 
   it('says that there is nothing to cancel', async () => {
