@@ -113,7 +113,7 @@ type Added =
 
 /** What Slipway adds to the jobs of a pull request. Nothing to a stranger's. */
 function addedTo(trigger: Trigger, { preview = null, showsPlan = false, strange }: PlanOptions): Added {
-  if (trigger.kind !== 'pull_request' || (strange ?? comesFromFork(trigger)))
+  if (trigger.kind !== 'pull_request' || strange === true || comesFromFork(trigger))
     return { trigger: null, preview: null, plan: false };
   return { trigger, preview, plan: showsPlan };
 }

@@ -6,7 +6,7 @@ import { detect } from '#src/dialects/detected/index.ts';
 import { cleanTerminal, createAnnotator, failingPart } from '#src/model/annotations/index.ts';
 import { readJunit } from '#src/model/annotations/junit.ts';
 import { placesOf } from '#src/model/annotations/places.ts';
-import { parseCommand } from '#src/model/command.ts';
+import { parseCommands } from '#src/model/command.ts';
 import { createMasker } from '#src/model/mask.ts';
 import { parseTemplate, unwrapCondition } from '#src/model/template.ts';
 import { plan } from '#src/planner/plan.ts';
@@ -52,6 +52,9 @@ const large = nine(nine(nine(nine("'xxxxxxxxxxxxxx'"))));
 const steps = (text: string) =>
   `jobs:\n  a:\n    image: a\n    matrix: {b: [1,2,3,4,5,6,7]}\n    run:\n${many(1300, () => `    - ${text}\n`)}`;
 
+const image = 'jobs: {i: {build: {image: a/b}}}\n';
+const target = '{deployment: a/b, container: c, image: i}';
+
 const files: Readonly<Record<string, string>> = {
   'a list in a list in a list': '['.repeat(file),
   'a map in a map in a map': '{a: '.repeat(file / 4),
@@ -78,6 +81,13 @@ const files: Readonly<Record<string, string>> = {
   'one matrix for many jobs': `m: &m ${wide(20_000)}\njobs:\n${many(99, (i) => job(i, 'matrix: *m'))}`,
   'a matrix with many excludes': `jobs:\n${job(1, `matrix: ${wide(25_000)}`)}`,
   'a matrix with many axes': `jobs:\n${job(1, `matrix: {${many(20_000, (i) => `a${i}: 1`, ',')}}`)}`,
+  'many images that are nearly right': `jobs:\n${many(190, (i) => `  j${'x'.repeat(95)}${i}: {build: {image: a/b}}\n`)}environments:\n${many(18, (e) => `  e${e}:\n    rollout:\n${many(100, (i) => `    - {deployment: a/b, container: c, image: j${'x'.repeat(70)}y${e}y${i}}\n`)}`)}`,
+  'environments in a long line': `${image}environments:\n${many(200, (i) => `  e${i}: {after: [${many(100, (k) => `e${i + k}`, ',')}], rollout: [${target}]}\n`)}`,
+  'environments in many circles': `${image}environments:\n${many(200, (i) => `  e${i}: {after: [${many(90, (k) => `e${(i + k) % 200}`, ',')}], rollout: [${target}]}\n`)}`,
+  'one list of steps for many environments': `s: &s [${many(50, (i) => `{job: ja${i}}`, ',')}]\n${image}environments:\n${many(99, (i) => `  e${i}: {steps: *s, rollout: [${target}]}\n`)}`,
+  'places that are no time zones': `w: &w [${many(20, (i) => `{zone: Europa/Balrin${i}}`, ',')}]\n${image}environments:\n${many(99, (i) => `  e${i}: {windows: *w, rollout: [${target}]}\n`)}`,
+  'a way through a file without end': `${image}environments:\n  e: {gitops: {repository: a/b, file: f, image: i, field: "${'a['.repeat(490)}"}}\n`,
+  'many images of a preview': `${image}preview:\n  manifests: a\n  images:\n${many(10_000, (i) => `    a/b${i}: ii${i}\n`)}`,
   'steps that become large': steps(`\${{ ${large} }}`),
   'expressions that make much of nothing': steps(`\${{ contains(${large}, 1) }}`),
   'expressions without end': `jobs:\n  a:\n    image: a\n    run: "${'${{ x }}'.repeat(28_000)}"\n`,
@@ -127,9 +137,13 @@ async function logOf(row: string): Promise<void> {
 export const attacks: Readonly<Record<string, () => void | Promise<void>>> = {
   ...Object.fromEntries(Object.entries(files).map(([name, text]) => [`pipeline: ${name}`, () => compile(text)])),
   ...Object.fromEntries(Object.entries(rows).map(([name, row]) => [`log: ${name}`, () => logOf(row)])),
-  'comment: hidden without end': () => void parseCommand('<!--'.repeat(16_000)),
-  'comment: a command with a long tail': () => void parseCommand(`/deploy${' '.repeat(65_000)}x`),
-  'comment: fences': () => void parseCommand('```'.repeat(20_000)),
+  'comment: hidden without end': () => void parseCommands('<!--'.repeat(16_000)),
+  'comment: a command with a long tail': () => void parseCommands(`/deploy${' '.repeat(65_000)}x`),
+  'comment: marks of code that never match': () =>
+    void parseCommands(Array.from({ length: 300 }, (_, i) => '`'.repeat(i)).join(' ')),
+  'comment: lists in lists': () => void parseCommands('- '.repeat(30_000)),
+  'comment: values without end': () => void parseCommands(`/deploy a -- ${'"'.repeat(60_000)}`),
+  'comment: fences': () => void parseCommands('```'.repeat(20_000)),
   'workdir: a row of slashes': () => void placesOf({ workdir: `a${'/'.repeat(file)}x` }).locate('a'),
   'script: a row of line feeds': () => {
     const listener = { log: () => undefined, step: () => undefined } as never;

@@ -7,239 +7,15 @@ import { readYaml } from '#src/dialects/yaml.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import type { Pipeline } from '#src/model/pipeline.ts';
 import type { Trigger } from '#src/model/event.ts';
+import { conditionOf } from '#src/model/expression.ts';
+import type { Outcome } from '#src/model/outcome.ts';
+import type { PlannedJob } from '#src/model/plan.ts';
+import { advance } from '#src/model/run.ts';
+import { comesFromFork } from '#src/model/trust.ts';
 import { plan } from '#src/planner/plan.ts';
-import {
-  anyText,
-  check,
-  checkLater,
-  damaged,
-  madeOf,
-  patience,
-  realFiles,
-  repository,
-  subject,
-  triggers,
-} from './support.ts';
-
-const syntax = [
-  'a',
-  'jobs',
-  'jobs:',
-  'test:',
-  ': ',
-  ':',
-  '- ',
-  '-',
-  '? ',
-  '?',
-  '&a ',
-  '*a',
-  '&b',
-  '*b',
-  '<<: *a',
-  '<<: [*a, *b]',
-  '!!map ',
-  '!x ',
-  '!!binary |',
-  '!!set',
-  '!!int ',
-  '%YAML 1.1\n',
-  '%TAG ! x\n',
-  '---\n',
-  '...\n',
-  '# x\n',
-  '|\n',
-  '>\n',
-  '|+2\n',
-  '{',
-  '}',
-  '[',
-  ']',
-  ',',
-  '"',
-  "'",
-  '"\\u0000"',
-  '"\\x"',
-  '\n',
-  '\n  ',
-  '\n    ',
-  '\n      ',
-  '	',
-  ' ',
-  '\r\n',
-  '~',
-  'null',
-  'true',
-  '0o7',
-  '0x1',
-  '1e3',
-  '.inf',
-  '2001-01-01',
-  '__proto__: ',
-  'constructor: ',
-  '${{ matrix.a }}',
-  'image: a',
-  'run: x',
-];
-
-const keys = [
-  'jobs',
-  'environments',
-  'concurrency',
-  'image',
-  'run',
-  'build',
-  'needs',
-  'if',
-  'matrix',
-  'include',
-  'exclude',
-  'env',
-  'workdir',
-  'shell',
-  'services',
-  'artifacts',
-  'reports',
-  'junit',
-  'timeout',
-  'retry',
-  'continue-on-error',
-  'name',
-  'context',
-  'on',
-  'branch',
-  'tag',
-  'rollout',
-  'deployment',
-  'container',
-  'url',
-  'secrets',
-  'docker',
-  'cache',
-  'group',
-  'queue',
-  'a',
-  'b',
-  '__proto__',
-  'constructor',
-  'toString',
-  '<<',
-  '',
-  ' ',
-  'privileged',
-  'volumes',
-  'network',
-  'environment',
-];
-const anyKey = fc.oneof(
-  { weight: 8, arbitrary: fc.constantFrom(...keys) },
-  fc.string({ unit: 'binary', maxLength: 8 }),
-);
-const expressions = [
-  'matrix.a',
-  'matrix.b',
-  'event.branch',
-  "event.kind == 'tag'",
-  'always()',
-  "needs.a.result == 'success'",
-  '1',
-  "format('{0}', matrix.a)",
-  'fromJSON(matrix.a)',
-  'x',
-];
-const templates = fc.constantFrom(...expressions).map((text) => `\${{ ${text} }}`);
-const scalar = fc.oneof(
-  fc.constantFrom<unknown>(
-    'a',
-    'b',
-    'node:24',
-    'x',
-    './',
-    '../x',
-    '/x',
-    '10m',
-    '1h',
-    '*.xml',
-    true,
-    false,
-    null,
-    0,
-    1,
-    3.1,
-    -1,
-    Number.POSITIVE_INFINITY,
-  ),
-  templates,
-  fc.constantFrom(...expressions),
-  madeOf(['a', '/', ':', '@', '.', '*', '[', '${{', '}}', ' matrix.a '], 8),
-);
-
-/** Anything under any of the keys. */
-const anyTree: fc.Arbitrary<unknown> = fc.letrec<{ tree: unknown }>((tie) => ({
-  tree: fc.oneof(
-    { maxDepth: 5 },
-    { weight: 3, arbitrary: scalar },
-    { weight: 1, arbitrary: fc.array(tie('tree'), { maxLength: 4 }) },
-    { weight: 3, arbitrary: fc.array(fc.tuple(anyKey, tie('tree')), { maxLength: 6 }).map(Object.fromEntries) },
-  ),
-})).tree;
-
-/** Mostly right: what the planner gets to see. */
-const id = fc.constantFrom('a', 'b', 'c', 'd');
-const rarely = <T>(value: fc.Arbitrary<T>) => fc.option(value, { freq: 2, nil: undefined });
-const values = fc.constantFrom<unknown>('a', 'b', 1, 2, 3, true, '{"x": 1}', '', 'constructor');
-const matrix = fc.record(
-  {
-    a: fc.uniqueArray(values, { minLength: 1, maxLength: 4, selector: String }),
-    b: fc.uniqueArray(values, { minLength: 1, maxLength: 3, selector: String }),
-    include: rarely(fc.array(fc.dictionary(fc.constantFrom('a', 'b', 'c'), values), { minLength: 1, maxLength: 3 })),
-  },
-  { requiredKeys: ['a', 'b'] },
-);
-const job = fc.oneof(
-  fc.record({
-    image: fc.constantFrom('node:24', 'node:${{ matrix.a }}', 'a/b'),
-    run: fc.oneof(
-      templates,
-      fc.constantFrom('x', 'echo ${{ matrix.a }}'),
-      fc.array(fc.constantFrom('x', '${{ matrix.b }}'), { minLength: 1, maxLength: 3 }),
-    ),
-    matrix,
-    needs: rarely(fc.array(id, { maxLength: 2 })),
-    if: rarely(fc.constantFrom(...expressions)),
-    name: rarely(fc.constantFrom('n', '${{ matrix.a }}', 'slipway', 'deploy staging')),
-    env: rarely(fc.dictionary(fc.constantFrom('A', 'B'), fc.oneof(templates, fc.constant('x')))),
-    workdir: rarely(fc.constantFrom('a', '${{ matrix.a }}', 'a/${{ matrix.b }}')),
-    concurrency: rarely(fc.constantFrom('g', 'g-${{ matrix.a }}', '${{ event.branch }}')),
-  }),
-  fc.record({
-    build: fc.record({ image: fc.constantFrom('ghcr.io/a/b', 'ghcr.io/a/${{ event.branch }}') }),
-    needs: rarely(fc.array(id, { maxLength: 2 })),
-  }),
-);
-const environment = fc.record({
-  on: rarely(fc.record({ branch: fc.constantFrom('main', '*', '**', 'v[0-9]') })),
-  url: rarely(fc.constantFrom('https://x.example', 'https://${{ event.branch }}', '${{ event.branch }}')),
-  rollout: fc.array(fc.record({ deployment: fc.constant('a/b'), container: fc.constantFrom('c', 'd'), image: id }), {
-    minLength: 1,
-    maxLength: 2,
-  }),
-});
-const nearlyRight = fc.record({
-  jobs: fc.dictionary(id, job, { minKeys: 1, maxKeys: 4 }),
-  environments: rarely(fc.dictionary(fc.constantFrom('staging', 'production'), environment)),
-});
-
-const asYaml = (value: unknown) => JSON.stringify(value, null, 1) ?? '';
-const anyFile = fc.oneof(
-  anyText,
-  madeOf(syntax, 60),
-  anyTree.map(asYaml),
-  anyTree.map((tree) => asYaml({ jobs: tree })),
-  anyTree.map((tree) => asYaml({ jobs: { a: tree } })),
-  nearlyRight.map(asYaml),
-  damaged(realFiles(), syntax),
-);
+import { jobOf } from '#test/model/samples.ts';
+import { anyFile, anyKey, asYaml, nearlyRight } from './pipeline-files.ts';
+import { check, checkLater, madeOf, patience, repository, subject, triggers } from './support.ts';
 
 /** Lines and columns count from 1; a place may stand right after the last character. */
 function refuseForeignPlaces(text: string, diagnostics: readonly Diagnostic[]): void {
@@ -259,7 +35,9 @@ function refuseForeignPlaces(text: string, diagnostics: readonly Diagnostic[]): 
 }
 
 function planned(pipeline: Pipeline, trigger: Trigger): void {
-  const answer = plan(pipeline, trigger, repository, { message: '', done: new Set() });
+  const preview = pipeline.preview ? ({ kind: 'preview', spec: pipeline.preview } as const) : null;
+  const options = { message: '', done: new Set<string>(), strange: false, preview, showsPlan: true };
+  const answer = plan(pipeline, trigger, repository, options);
   if (answer.kind === 'refused') {
     expect(answer.message).not.toBe('');
     return;
@@ -267,8 +45,35 @@ function planned(pipeline: Pipeline, trigger: Trigger): void {
   const { jobs } = answer.plan;
   const keysOf = jobs.map((each) => each.key);
   expect(new Set(keysOf).size).toBe(keysOf.length);
-  expect(jobs.length).toBeLessThanOrEqual(500 + pipeline.environments.length);
+  expect(jobs.length).toBeLessThanOrEqual(500 + 51 * pipeline.environments.length + 2);
   expect(JSON.stringify(jobs).length).toBeLessThan(20_000_000);
+  const held = new Set(jobs.filter((each) => each.heldBy !== undefined).map((each) => each.key));
+  for (const each of jobs) {
+    // Nothing waits for a check between steps, and a check only for a deployment that is there.
+    expect(each.needs.filter((need) => held.has(need))).toEqual([]);
+    if (each.heldBy !== undefined) expect(keysOf).toContain(each.heldBy);
+    if (comesFromFork(trigger)) expect(['script', 'image']).toContain(each.work.kind);
+  }
+  expect(endOf(jobs, trigger)).toBe('success');
+}
+
+/** How a run with this plan ends if everything succeeds that begins: no job waits for ever. */
+function endOf(planned: readonly PlannedJob[], trigger: Trigger): string {
+  const condition = conditionOf({ trigger, repository });
+  let jobs = planned.map((each) => jobOf(each.key, each));
+  for (let round = 0; round <= jobs.length; round += 1) {
+    const { queue, end, outcome } = advance(jobs, condition);
+    if (outcome !== null) return outcome.kind === 'skipped' ? 'success' : outcome.kind;
+    const ended = new Map<string, Outcome>([
+      ...queue.map((each) => [each.plan.key, { kind: 'success' }] as const),
+      ...end.map((each) => [each.job.plan.key, each.outcome] as const),
+    ]);
+    jobs = jobs.map((each) => {
+      const outcome = ended.get(each.plan.key);
+      return outcome ? { ...each, state: 'completed' as const, outcome } : each;
+    });
+  }
+  return 'it never ends';
 }
 
 describe(subject('pipeline files'), () => {

@@ -1,9 +1,9 @@
 import type { CheckTimes, RolloutStep } from '#src/model/delivery.ts';
 import { expandMatrix } from '#src/model/matrix.ts';
-import { list, suggestion } from '#src/model/suggest.ts';
+import { list } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { checkTemplate } from './expressions.ts';
-import { type Report, show } from './report.ts';
+import { guess, type Report, show } from './report.ts';
 import { type RawStep, stepMap } from './schema-environment.ts';
 import type { Jobs } from './targets.ts';
 import { DAYS, minutesOf } from './values.ts';
@@ -137,10 +137,10 @@ function jobStep(report: Report, path: Path, id: string, jobs: Jobs): RolloutSte
   const scripts = jobs.jobs.filter((candidate) => candidate.kind === 'script').map((candidate) => candidate.id);
   if (!jobs.ids.includes(id)) {
     const message = `${show(path)} must be the id of a job, and there is no job "${id}".`;
-    report.error('unknown-job', at, message, suggestion(id, scripts));
+    report.error('unknown-job', at, message, guess(report, id, scripts));
   } else if (job?.kind === 'image') {
     const message = `${show(path)}: the job "${id}" builds an image, and a check runs commands.`;
-    report.error('no-script-job', at, message, suggestion(id, scripts));
+    report.error('no-script-job', at, message, guess(report, id, scripts));
   } else if (job !== undefined && expandMatrix(job.matrix).length > 1) {
     const message = `${show(path)}: the job "${id}" runs several times by its matrix, and a check runs once.`;
     report.error('ambiguous-job', at, message, 'Give the check a job of its own.');

@@ -14,6 +14,7 @@ import { environment } from './schema-environment.ts';
 import { checkShape, isMap } from './shape.ts';
 
 const MAX_JOBS = 500;
+const MAX_ENVIRONMENTS = 200;
 /** More than these are not told one by one. */
 const MAX_DIAGNOSTICS = 100;
 
@@ -56,20 +57,30 @@ export function compileNative(file: string, text: string): Compiled {
     );
     return { kind: 'invalid', diagnostics: report.diagnostics };
   }
+  const names = Object.keys(rawEnvironments);
+  if (names.length > MAX_ENVIRONMENTS) {
+    report.error(
+      'too-many-environments',
+      report.yaml.atKey(['environments']),
+      `There are ${names.length} environments; ${MAX_ENVIRONMENTS} is the most.`,
+      'Make fewer.',
+    );
+    return { kind: 'invalid', diagnostics: inOrder(report.diagnostics) };
+  }
   const jobs = ids.flatMap((id): JobSpec[] => {
     const path = ['jobs', id];
     const parts = checkShape(report, path, rawJobs[id], job, 'job', []);
-    const around = { ids, environments: Object.keys(rawEnvironments) };
+    const around = { ids, environments: names };
     const spec = parts && compileJob(report, path, id, parts, around, Object.keys(Object(rawJobs[id])));
     return spec ? [spec] : [];
   });
   checkNeeds(report, rawJobs);
   checkOwnGroups(report, concurrency, jobs);
-  const environments = Object.keys(rawEnvironments).flatMap((name): EnvironmentSpec[] => {
+  const environments = names.flatMap((name): EnvironmentSpec[] => {
     const path = ['environments', name];
     const raw = rawEnvironments[name];
     const parts = checkShape(report, path, raw, environment, 'environment', ['steps'], ['blue-green', 'gitops']);
-    const around = { ids, jobs, environments: Object.keys(rawEnvironments) };
+    const around = { ids, jobs, environments: names };
     const spec = parts && compileEnvironment(report, path, name, parts, Object(raw) as object, around);
     return spec ? [spec] : [];
   });

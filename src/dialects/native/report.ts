@@ -1,4 +1,5 @@
 import type { Diagnostic, Span } from '#src/model/diagnostic.ts';
+import { suggestion } from '#src/model/suggest.ts';
 import type { Path, YamlFile } from '../yaml.ts';
 
 /** Names in messages come from the file and may be of any length. */
@@ -19,6 +20,14 @@ export function createReport(yaml: YamlFile): Report {
     diagnostics.push({ severity, code, message: cut(message), ...(hint && { hint: cut(hint) }), at });
   };
   return { yaml, diagnostics, error: add('error'), warning: add('warning') };
+}
+
+/** So many mistakes get a hint: looking for one takes time. */
+const MAX_GUESSED = 100;
+
+/** As suggestion, as long as there aren't many mistakes. */
+export function guess(report: Report, word: string, known: readonly string[]): string {
+  return report.diagnostics.length < MAX_GUESSED ? suggestion(word, known) : '';
 }
 
 /** `jobs.test.services.db`, the way people write paths. */

@@ -1,18 +1,14 @@
 import type { ApprovalRule, DeployRules, PeopleRule } from '#src/model/deploy-rules.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import { imageJobs } from '#src/model/environment.ts';
-import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
 import { circles } from './needs.ts';
-import { type Report, show } from './report.ts';
+import { guess, type Report, show } from './report.ts';
 import type { RawApprovals, RawEnvironment, RawPeople } from './schema-environment.ts';
 import { asList } from './values.ts';
 import { compileWindow } from './windows.ts';
 
 type Parts = { readonly [K in 'after' | 'approvals' | 'allow' | 'protect' | 'windows']?: RawEnvironment[K] };
-
-/** So many mistakes get a hint: looking for one takes time. */
-const MAX_TOLD = 100;
 
 /** What must hold before a deployment to the environment begins. `after` is checked by checkAfter. */
 export function compileRules(report: Report, path: Path, raw: Parts): DeployRules {
@@ -82,6 +78,7 @@ export function checkAfter(
 ): void {
   const names = Object.keys(raw);
   const known = new Set(names);
+  const others = (name: string) => names.filter((other) => other !== name);
   const edges = new Map<string, readonly string[]>(names.map((name) => [name, []]));
   const byName = new Map(environments.map((environment) => [environment.name, environment]));
   for (const environment of environments) {
@@ -98,9 +95,8 @@ export function checkAfter(
           'Remove it from its "after".',
         );
       } else if (!known.has(before)) {
-        const others = report.diagnostics.length < MAX_TOLD ? names.filter((other) => other !== name) : [];
         const message = `The environment "${name}" comes after "${before}", and there is no such environment.`;
-        report.error('unknown-environment', at, message, suggestion(before, others));
+        report.error('unknown-environment', at, message, guess(report, before, others(name)));
       } else {
         checkSameImages(report, at, environment, byName.get(before));
       }

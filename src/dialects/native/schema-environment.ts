@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import {
+  atMost,
   duration,
   environmentName,
   jobId,
   kubernetesName,
   longDuration,
-  oneOrMore,
   shortText,
   text,
   workload,
@@ -22,8 +22,8 @@ const team = z
 
 /** Whoever any of them names. */
 const people = {
-  people: oneOrMore(login).optional().describe('Names on GitHub, without @: `[ada, grace]`.'),
-  teams: oneOrMore(team).optional().describe('Teams as `organisation/team`: `[acme/ops]`.'),
+  people: atMost(100, login).optional().describe('Names on GitHub, without @: `[ada, grace]`.'),
+  teams: atMost(100, team).optional().describe('Teams as `organisation/team`: `[acme/ops]`.'),
   permission: z
     .enum(['triage', 'write', 'maintain', 'admin'])
     .optional()
@@ -38,7 +38,7 @@ const days = z
   );
 
 const window = z.strictObject({
-  days: oneOrMore(days).optional().describe('Days: `mon-fri`, or `[mon, wed]`. Default: every day.'),
+  days: atMost(7, days).optional().describe('Days: `mon-fri`, or `[mon, wed]`. Default: every day.'),
   hours: z
     .string()
     .regex(
@@ -175,10 +175,10 @@ export const rolloutTarget = z.strictObject({
 });
 
 const on = z.strictObject({
-  branch: oneOrMore(text)
+  branch: atMost(100, text)
     .optional()
     .describe('Branches whose pushes are deployed here: `main`, `release/*` (`*` ends at a `/`, `**` does not).'),
-  tag: oneOrMore(text).optional().describe('Tags that are deployed here: `v*`.'),
+  tag: atMost(100, text).optional().describe('Tags that are deployed here: `v*`.'),
   release: z.literal(true).optional().describe('True: releases that are published on GitHub are deployed here.'),
   manual: z.literal(true).optional().describe('True: deployed here by commands and buttons. They always may.'),
 });
@@ -199,7 +199,7 @@ export const environment = z
       .union([on, z.string().regex(/^manual$/, 'must be manual, or a map such as { branch: main }')])
       .optional()
       .describe('What is deployed here by itself. Without it (or `manual`), only commands and buttons deploy here.'),
-    after: oneOrMore(environmentName)
+    after: atMost(100, environmentName)
       .optional()
       .describe('Environments in which the same images must be healthy now: `staging`.'),
     approvals: z
@@ -215,10 +215,10 @@ export const environment = z
       .strictObject(people)
       .optional()
       .describe('Who may deploy here by commands and buttons. Default: whoever has write permission.'),
-    protect: oneOrMore(shortText)
+    protect: atMost(100, shortText)
       .optional()
       .describe('Checks on the commit that must have succeeded, by name: `[test, security/scan]`.'),
-    windows: oneOrMore(window).optional().describe('Deployments begin in these times only.'),
+    windows: atMost(20, window).optional().describe('Deployments begin in these times only.'),
     queue: z
       .enum(['all', 'newest'])
       .optional()
@@ -228,6 +228,7 @@ export const environment = z
     rollout: z
       .array(rolloutTarget)
       .min(1, 'must name a workload at least')
+      .max(100, 'must not have more than 100 items')
       .optional()
       .describe('The workloads that get the new image.'),
     parallel: z
@@ -262,7 +263,7 @@ export const environment = z
 
 export const preview = z
   .strictObject({
-    manifests: oneOrMore(text).describe(
+    manifests: atMost(100, text).describe(
       "Folder or globs of Kubernetes manifests, relative to the repository's root: `deploy/preview`.",
     ),
     images: z

@@ -10,6 +10,9 @@ export const scalar = z.union([
   z.boolean(),
 ]);
 export const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(1, 'must not be empty')]);
+/** As oneOrMore, but not endless. */
+export const atMost = <T extends z.ZodType>(most: number, item: T) =>
+  z.union([item, z.array(item).min(1, 'must not be empty').max(most, `must not have more than ${most} items`)]);
 
 export const jobId = z
   .string()

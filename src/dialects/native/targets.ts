@@ -1,8 +1,7 @@
 import { expandMatrix } from '#src/model/matrix.ts';
 import type { JobSpec, RolloutTarget, WorkloadKind } from '#src/model/pipeline.ts';
-import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
-import { type Report, show } from './report.ts';
+import { guess, type Report, show } from './report.ts';
 import { type RawTarget, rolloutTarget } from './schema-environment.ts';
 
 /** Jobs of the file: all ids, and those that could be compiled. */
@@ -71,7 +70,7 @@ export function checkImageJob(report: Report, path: Path, id: string, jobs: Jobs
   const add = 'Add a job with build: { image: registry/name }.';
   const job = jobs.jobs.find((candidate) => candidate.id === id);
   if (!jobs.ids.includes(id)) {
-    const hint = builders.length === 0 ? add : suggestion(id, builders);
+    const hint = builders.length === 0 ? add : guess(report, id, builders);
     report.error(
       'unknown-image-job',
       at,
@@ -79,7 +78,7 @@ export function checkImageJob(report: Report, path: Path, id: string, jobs: Jobs
       hint,
     );
   } else if (job?.kind === 'script') {
-    const hint = builders.length === 0 ? add : suggestion(id, builders);
+    const hint = builders.length === 0 ? add : guess(report, id, builders);
     report.error('no-image-job', at, `${show(path)}: the job "${id}" runs commands and builds no image.`, hint);
   } else if (job?.kind === 'image' && job.build.image === null) {
     report.error(

@@ -1,7 +1,6 @@
 import type { Window } from '#src/model/deploy-rules.ts';
-import { suggestion } from '#src/model/suggest.ts';
 import type { Path } from '../yaml.ts';
-import { type Report, show } from './report.ts';
+import { guess, type Report, show } from './report.ts';
 import type { RawWindow } from './schema-environment.ts';
 import { asList } from './values.ts';
 
@@ -34,7 +33,7 @@ export function compileWindow(report: Report, path: Path, raw: RawWindow): Windo
       'unknown-zone',
       report.yaml.at([...path, 'zone']),
       `${show([...path, 'zone'])}: there is no time zone "${zone}".`,
-      zone.length > 50 ? 'Write it as in Europe/Berlin.' : zoneHint(zone, known),
+      zone.length > 50 ? 'Write it as in Europe/Berlin.' : zoneHint(report, zone, known),
     );
   }
   const all = days.size === 0 ? DAYS.map((_, day) => day) : [...days].sort((a, b) => a - b);
@@ -63,10 +62,10 @@ function isZone(zone: string): boolean {
 }
 
 /** Four hundred names are no help; a place alone (`Berlin`) is found. */
-function zoneHint(zone: string, known: readonly string[]): string {
+function zoneHint(report: Report, zone: string, known: readonly string[]): string {
   const place = zone.toLowerCase();
   const found = known.find((name) => name.toLowerCase().endsWith(`/${place}`));
   if (found !== undefined) return `Did you mean "${found}"?`;
-  const hint = suggestion(zone, known);
+  const hint = guess(report, zone, known);
   return hint.startsWith('Did') ? hint : 'Write it as in Europe/Berlin.';
 }
