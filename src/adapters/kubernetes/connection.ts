@@ -17,13 +17,13 @@ export interface ConnectionLogger {
 }
 
 export interface ApiRequest {
-  readonly method: 'GET' | 'PATCH';
+  readonly method: 'GET' | 'PATCH' | 'POST' | 'DELETE';
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   /** Of a PATCH: a strategic merge patch, unless `patch` says otherwise. */
   readonly body?: unknown;
-  /** How the body is meant. Default: strategic, which custom resources don't know. */
-  readonly patch?: 'strategic' | 'json';
+  /** How the body of a PATCH is meant. Default: strategic, which custom resources don't know. */
+  readonly patch?: 'strategic' | 'json' | 'merge' | 'apply';
 }
 
 /** How long is waited for the API server, in milliseconds. */
@@ -142,8 +142,7 @@ export class Connection {
     for (const [key, value] of Object.entries(request.query ?? {})) url.searchParams.set(key, value);
     const context = new library.RequestContext(url.toString(), library.HttpMethod[request.method]);
     if (request.body !== undefined) {
-      const { JsonPatch, StrategicMergePatch } = library.PatchStrategy;
-      context.setHeaderParam('Content-Type', request.patch === 'json' ? JsonPatch : StrategicMergePatch);
+      context.setHeaderParam('Content-Type', contentTypeOf(request));
       context.setBody(JSON.stringify(request.body));
     }
     await authenticate(config, context, this.#name, signal);
@@ -241,6 +240,17 @@ function readConfig(library: Loaded['library'], kubeconfig: string): Library.Kub
     }
   }
   return config;
+}
+
+const patchTypes: Record<NonNullable<ApiRequest['patch']>, string> = {
+  strategic: 'application/strategic-merge-patch+json',
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+  apply: 'application/apply-patch+yaml',
+};
+
+function contentTypeOf({ method, patch = 'strategic' }: ApiRequest): string {
+  return method === 'PATCH' ? patchTypes[patch] : 'application/json';
 }
 
 /** The library would make a new connection for every request; one pool serves as long as the credentials are the same. */

@@ -8,12 +8,15 @@ export class StatusError extends Error {
   readonly retryAfterMs: number | null;
   /** The body was a Kubernetes Status; else it was text (429, unknown API group, proxies). */
   readonly isStatus: boolean;
+  /** Kubernetes' own word: `NotFound`, `AlreadyExists`, `Conflict`; '' if it gave none. */
+  readonly reason: string;
 
   constructor(code: number, body: string, headers: Readonly<Record<string, string>>) {
     const status = parseStatus(body);
-    super((status ?? body).replace(/\s+/g, ' ').trim().slice(0, 400));
+    super((status?.message ?? body).replace(/\s+/g, ' ').trim().slice(0, 400));
     this.code = code;
     this.isStatus = status !== null;
+    this.reason = status?.reason ?? '';
     const seconds = Number(headers['retry-after']);
     this.retryAfterMs = Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
   }
@@ -21,6 +24,8 @@ export class StatusError extends Error {
 
 /** Fit to be tried again unchanged: 429, 409 (a writer in between) and what servers and proxies say when they are ill. */
 export function isTransient(error: unknown): boolean {
+  // A 409 of another sort: what is to be created is there.
+  if (error instanceof StatusError && error.reason === 'AlreadyExists') return false;
   if (error instanceof StatusError) return [409, 429, 500, 502, 503, 504].includes(error.code);
   if (isTimeout(error)) return true;
   if (error instanceof PlatformError || !(error instanceof Error)) return false;
@@ -88,11 +93,11 @@ function explainedStatus(
   return new PlatformError(`${cluster} couldn't ${doing} (${error.code}): ${said}`);
 }
 
-function parseStatus(body: string): string | null {
+function parseStatus(body: string): { readonly message: string; readonly reason: string } | null {
   try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value !== 'object' || value === null || !('message' in value)) return null;
-    return typeof value.message === 'string' ? value.message : null;
+    const value = JSON.parse(body) as { readonly message?: unknown; readonly reason?: unknown } | null;
+    if (typeof value?.message !== 'string') return null;
+    return { message: value.message, reason: typeof value.reason === 'string' ? value.reason : '' };
   } catch {
     return null;
   }
