@@ -21,7 +21,7 @@ export type Press =
 export function pressOf(identifier: string): Press | null {
   const kind = plain.find((it) => it === identifier);
   if (kind !== undefined) return { kind };
-  const [, what, environment = ''] = /^(deploy|promote):([0-9a-z]{10,12})$/.exec(identifier) ?? [];
+  const [, what, environment = ''] = /^(deploy|promote):([0-9a-z]{12})$/.exec(identifier) ?? [];
   return what === 'deploy' || what === 'promote' ? { kind: what, environment } : null;
 }
 
@@ -71,7 +71,7 @@ function afterwards({ outcome, plan: { work } }: Job): readonly Button[] {
   if (work.kind !== 'deploy' || kind !== 'success') return [];
   return [
     { identifier: 'roll-back', label: 'Roll back', description: 'Restores the last healthy deployment' },
-    ...(work.next ?? []).map((name) => towards('promote', 'Promote to', name, 'Deploys these images to')),
+    ...(work.next ?? []).map((name) => towards('promote', 'Promote:', name, 'Deploys these images to')),
   ];
 }
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { buttonsOf } from '#src/model/button.ts';
 import { cancelledBy, endedByClosing, mayCancel, superseded } from '#src/model/cancel.ts';
 import type { Trigger } from '#src/model/event.ts';
 import type { DeployWork } from '#src/model/plan.ts';
@@ -131,23 +130,5 @@ describe('who may end a job', () => {
 
   it('is said', () => {
     expect(cancelledBy('ada')).toEqual({ reason: 'Cancelled by @ada.', by: 'person' });
-  });
-});
-
-describe('buttons', () => {
-  it.each<[string, Job, readonly string[]]>([
-    ['a job that waits', jobOf('a'), ['cancel']],
-    ['a job that runs', { ...jobOf('a'), state: 'running' }, ['cancel']],
-    ['a job that is being cancelled', { ...jobOf('a'), state: 'running', cancel: cancelledBy('ada') }, []],
-    ['a job that will be skipped', jobOf('a', { skip: 'x' }), []],
-    ['a job that failed', jobOf('a', {}, { kind: 'failure', reason: 'x' }), ['retry-failed']],
-    ['a job that was cancelled', jobOf('a', {}, { kind: 'cancelled', reason: 'x' }), ['retry-failed']],
-    ['a job that passed', jobOf('a', {}, { kind: 'success' }), []],
-  ])('of %s', (_, job, identifiers) => {
-    const buttons = buttonsOf(job);
-    expect(buttons.map((button) => button.identifier)).toEqual(identifiers);
-    for (const { identifier, label, description } of buttons) {
-      expect([identifier.length <= 20, label.length <= 20, description.length <= 40]).toEqual([true, true, true]);
-    }
   });
 });

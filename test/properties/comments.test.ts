@@ -1,12 +1,13 @@
 /* oxlint-disable jest/no-conditional-expect -- what is asked of an answer depends on what it is */
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { helpText, parseCommand } from '#src/model/command.ts';
+import { type Command, commandNames, mostCommands, parseCommands } from '#src/model/command.ts';
 import { anyText, check, madeOf, patience, subject } from './support.ts';
 
-const names = [...helpText().matchAll(/`(\/[\w-]+)/g)].map((match) => match[1] ?? '');
+const names = commandNames.map((name) => `/${name}`);
+const cased = fc.tuple(fc.constantFrom(...names), fc.boolean()).map(([name, big]) => (big ? name.toUpperCase() : name));
 const command = fc
-  .tuple(fc.constantFrom(...names), fc.constantFrom('', ' staging', ' a b', ` ${'a'.repeat(40)}`))
+  .tuple(cased, fc.constantFrom('', ' staging', ' a b', ` ${'a'.repeat(40)}`))
   .map((parts) => parts.join(''));
 const markdown = [
   '/deploy',
@@ -61,14 +62,20 @@ const hiding = fc.constantFrom<(line: string) => string>(
   (line) => `please ${line}`,
 );
 
+const aliases = { '.deploy': '/deploy', '.deploy x': '/deploy staging main', '!': '/where' };
+const commandsIn = (body: string): readonly Command[] => parseCommands(body).map((asked) => asked.command);
+
 describe(subject('comments'), () => {
   it(
     'reads any text',
     () => {
       check(fc.oneof(anyText, madeOf(markdown)), (body) => {
-        const found = parseCommand(body);
-        expect(parseCommand(body)).toEqual(found);
-        if (found !== null) expect(body).toMatch(/^\//m);
+        const found = parseCommands(body);
+        expect(parseCommands(body)).toEqual(found);
+        expect(found.length).toBeLessThanOrEqual(mostCommands + 1);
+        const lines = body.split(/\r?\n/);
+        for (const { line } of found) expect(lines[line]).toMatch(/^\//);
+        for (const { line } of parseCommands(body, aliases)) expect(lines[line]).toMatch(/^[/.!]/);
       });
     },
     patience,
@@ -78,7 +85,8 @@ describe(subject('comments'), () => {
     'finds no command in a quote, in code, or in what is hidden',
     () => {
       check(fc.tuple(prose, hiding, command, prose), ([before, hide, line, after]) => {
-        expect(parseCommand([...before, hide(line), ...after].join('\n'))).toBeNull();
+        expect(commandsIn([...before, hide(line), ...after].join('\n'))).toEqual([]);
+        expect(parseCommands([...before, hide('.deploy x'), ...after].join('\n'), aliases)).toEqual([]);
       });
     },
     patience,
@@ -96,8 +104,9 @@ describe(subject('comments'), () => {
       );
       check(fc.tuple(around, command, around, fc.constantFrom('\n', '\r\n')), ([before, line, after, end]) => {
         const body = [...before, line, ...after].join('\n').replaceAll('\n', end);
-        expect(parseCommand(body)).toEqual(parseCommand(line));
-        expect(parseCommand(line)).not.toBeNull();
+        expect(commandsIn(body)).toEqual(commandsIn(line));
+        expect(commandsIn(line)).toHaveLength(1);
+        expect(parseCommands(body)[0]?.text).toBe(line.trim());
       });
     },
     patience,
@@ -107,8 +116,28 @@ describe(subject('comments'), () => {
     'names no environment that the command has not',
     () => {
       check(fc.tuple(madeOf(['a', '-', '.', '/', '_'], 6), prose), ([name, before]) => {
-        const found = parseCommand([...before, `/deploy ${name}`].join('\n'));
+        const [found] = commandsIn([...before, `/deploy ${name}`].join('\n'));
         if (found?.kind === 'deploy') expect(name.trim()).toContain(found.environment);
+      });
+    },
+    patience,
+  );
+
+  it(
+    'keeps the order of commands, and the values that they are given',
+    () => {
+      const key = fc.stringMatching(/^[a-z][a-z0-9_]{0,8}$/);
+      const value = fc.stringMatching(/^[!#-~]{0,20}$/);
+      const given = fc.dictionary(key, value, { maxKeys: 5 });
+      check(fc.array(given, { minLength: 1, maxLength: mostCommands }), (all) => {
+        const lines = all.map((params, index) => {
+          const pairs = Object.entries(params).map(([name, text]) => `${name}=${text}`);
+          return `/deploy e${index} -- ${pairs.join(' ')}`;
+        });
+        const found = commandsIn(lines.join('\n')).flatMap((it) => (it.kind === 'deploy' ? [it] : []));
+        // Marks of code may hide whole lines: what is left is what was written.
+        for (const it of found) expect({ ...it.params }).toEqual({ ...all[Number(it.environment.slice(1))] });
+        if (!lines.join('').includes('`')) expect(found).toHaveLength(all.length);
       });
     },
     patience,
