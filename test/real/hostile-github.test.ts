@@ -11,10 +11,9 @@ import { createForge } from '#src/adapters/github/forge.ts';
 import { openGitHub } from '#src/adapters/github/github.ts';
 import { createReporter, type GitHubReporter } from '#src/adapters/github/reporter.ts';
 import { openStore } from '#src/adapters/store/store.ts';
+import { deployedOf } from '#src/engine/deploy/deployed.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { silent } from '#test/adapters/github/support.ts';
-import { deployedOf } from '#src/engine/deploy/deployed.ts';
-
 import { conclusions, type Expected, live, ScriptedRuns, scriptedJobs } from './hostile-script.ts';
 
 /** GitHub is hostile for about as long as the runs take; then it has this long to be told the truth. */
