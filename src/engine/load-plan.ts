@@ -82,10 +82,18 @@ async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<Loaded
     strange: isStrange(run),
     preview: await previewFor(parts, run, own.pipeline, signal),
     showsPlan: own.pipeline.environments.length > 0,
+    offers: offersOf(own.pipeline.environments),
   });
   if (planned.kind === 'refused') return ended({ kind: 'failure', reason: planned.message }, own.diagnostics);
   const chosen = parts.choose ? parts.choose(planned.plan) : planned.plan;
   return { kind: 'plan', plan: chosen, file: pipeline.file, diagnostics: own.diagnostics };
+}
+
+/** What comes first in the order of environments can be deployed to first. */
+function offersOf(environments: readonly EnvironmentSpec[]): readonly string[] {
+  const names = (waits: boolean): readonly string[] =>
+    environments.filter(({ rules }) => rules.after.length > 0 === waits).map(({ name }) => name);
+  return [...names(false), ...names(true)];
 }
 
 /** Without a look at the repository: a rollback must be quick, and work also if the pipeline file is the mistake. */

@@ -1,6 +1,7 @@
 import type { DeployTrigger, ReleaseEvent } from '#src/model/event.ts';
 import { fullName } from '#src/model/repository.ts';
 import { UserError } from '#src/model/outcome.ts';
+import { releaseEnvironments } from '#src/planner/deploy.ts';
 import { knownEnvironments } from './deploy/environment.ts';
 import type { Parts } from './parts.ts';
 
@@ -21,7 +22,7 @@ export async function released(
   });
   // The pushes to the default branch show its mistakes.
   if (typeof found === 'string') return found;
-  const environments = found.filter((environment) => environment.on.releases);
+  const environments = releaseEnvironments(found);
   if (environments.length === 0) return 'No environment is deployed to by releases.';
   const ref = `refs/tags/${tag}`;
   const sha = await parts.source.resolve(repository, ref, AbortSignal.timeout(deadlineMs));

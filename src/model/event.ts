@@ -1,4 +1,4 @@
-import type { DeployMode } from './deploy-rules.ts';
+import type { DeployMode, PeopleRule } from './deploy-rules.ts';
 import type { RolloutTarget } from './pipeline.ts';
 import type { Repository } from './repository.ts';
 
@@ -94,6 +94,8 @@ export interface DeployTrigger extends TriggerBase {
     readonly images: Readonly<Record<string, string>>;
     /** rollback: the workloads of that deployment. */
     readonly rollout?: readonly RolloutTarget[];
+    /** rollback: who may, as the environment's newest deployment has it; null: people with write permission. */
+    readonly allow?: PeopleRule | null;
   };
   /** A maintainer goes over the lock. */
   readonly overLock?: boolean;

@@ -63,15 +63,19 @@ export function chooseForDeploy(
 /**
  * A deploy job for each environment, after every other job of the run and the deployments to the environments that come
  * before. Jobs that this event skips don't hold it up; the images that it rolls out must be there. `all` are the jobs of
- * the pipeline, `jobs` those of this run.
+ * the pipeline, `jobs` those of this run, `environments` all that there are.
  */
 export function deployJobs(
   environments: readonly EnvironmentSpec[],
-  all: readonly PlannedJob[],
-  jobs: readonly PlannedJob[],
+  of: {
+    readonly all: readonly PlannedJob[];
+    readonly jobs: readonly PlannedJob[];
+    readonly environments: readonly EnvironmentSpec[];
+  },
   trigger: Trigger,
   event: Value,
 ): readonly PlannedJob[] {
+  const { all, jobs } = of;
   const names = new Set(environments.map((environment) => environment.name));
   return environments.map((environment) => {
     const images = imageJobs(environment);
@@ -95,14 +99,20 @@ export function deployJobs(
         queue: environment.queue === 'all' ? 'max' : 'single',
       },
       priority: 2,
-      work: deployWork(environment, trigger, event),
+      work: deployWork(environment, of.environments, trigger, event),
     } as const satisfies PlannedJob;
   });
 }
 
-function deployWork(environment: EnvironmentSpec, trigger: Trigger, event: Value): DeployWork {
+function deployWork(
+  environment: EnvironmentSpec,
+  all: readonly EnvironmentSpec[],
+  trigger: Trigger,
+  event: Value,
+): DeployWork {
   const asked = trigger.kind === 'deploy' ? trigger : null;
   const where = `the environment "${environment.name}"`;
+  const next = all.filter(({ rules }) => rules.after.includes(environment.name)).map(({ name }) => name);
   return {
     kind: 'deploy',
     environment: environment.name,
@@ -116,5 +126,6 @@ function deployWork(environment: EnvironmentSpec, trigger: Trigger, event: Value
     gitops: environment.gitops,
     ...(asked?.restore && { images: asked.restore.images }),
     ...(asked?.overLock && { overLock: true }),
+    ...(next.length > 0 && { next }),
   };
 }

@@ -29,6 +29,8 @@ export interface PlanOptions {
   readonly preview?: PreviewPlan | null;
   /** The pull request's own file has environments: its check runs say what a deployment would change. */
   readonly showsPlan?: boolean;
+  /** Environments that the plan offers to deploy to, in this order. */
+  readonly offers?: readonly string[];
 }
 
 /** `refused`: what was asked for can't be; the message says why and what to do. */
@@ -96,10 +98,10 @@ function planJobs(
   const jobs = trigger.kind === 'deploy' ? jobsOfDeploy(trigger, all, environments, between, options.done) : all;
   const planned = withPriorities([
     ...jobs,
-    ...deployJobs(environments, all, jobs, trigger, event),
+    ...deployJobs(environments, { all, jobs, environments: pipeline.environments }, trigger, event),
     ...between,
     ...(added.preview ? [previewJob(added.preview, added.trigger, jobs, event)] : []),
-    ...(added.plan ? [planJob()] : []),
+    ...(added.plan ? [planJob(options.offers ?? [])] : []),
   ]);
   const request = trigger.kind === 'tag' || trigger.kind === 'deploy' ? null : skipRequest(options.message);
   if (request === null) return planned;

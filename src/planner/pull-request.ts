@@ -57,8 +57,8 @@ export function previewJob(
 }
 
 /** Says what a deployment of the commit would change. */
-export function planJob(): PlannedJob {
-  return { ...base, key: PLAN_KEY, id: 'slipway:plan', timeoutMinutes: 5, work: { kind: 'plan' } };
+export function planJob(environments: readonly string[]): PlannedJob {
+  return { ...base, key: PLAN_KEY, id: 'slipway:plan', timeoutMinutes: 5, work: { kind: 'plan', environments } };
 }
 
 /** Why the images of the preview aren't built here, or null. The preview and the jobs are of different commits. */

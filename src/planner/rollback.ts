@@ -32,7 +32,7 @@ export function rollbackPlan(trigger: DeployTrigger, before: PlannedJob | null):
       url: then?.url ?? null,
       rollout: restore?.rollout ?? then?.rollout ?? [],
       mode: 'rollback',
-      rules: noRules,
+      rules: { ...noRules, allow: restore?.allow ?? null },
       stableSeconds: then?.stableSeconds ?? STABLE_SECONDS,
       atOnce: then?.atOnce ?? false,
       strategy: null,

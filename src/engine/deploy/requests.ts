@@ -1,5 +1,6 @@
 import { type DeployMode, noRules } from '#src/model/deploy-rules.ts';
 import { rollbackTarget } from '#src/model/deploy/rollback-target.ts';
+import { imageJobs } from '#src/model/environment.ts';
 import { type DeployTrigger, runKey } from '#src/model/event.ts';
 import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
@@ -121,7 +122,7 @@ export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake
       ...(await commitOf(parts, record, repository)),
       number,
       request,
-      restore: { deployment: record.id, images, rollout },
+      restore: { deployment: record.id, images, rollout, allow },
       ...(overLock ? { overLock } : {}),
     };
   });
@@ -143,7 +144,7 @@ export async function requestPromote(parts: Parts, ask: PromoteAsk, wake: Wake):
       );
     }
     const images = record.details.images ?? {};
-    const missing = [...new Set(to.rollout.map((target) => target.image))].filter((image) => !(image in images));
+    const missing = imageJobs(to).filter((image) => !Object.hasOwn(images, image));
     if (missing.length > 0) {
       const names = list(missing.map(quoted));
       throw new UserError(
@@ -239,7 +240,7 @@ function wishOf(
   const { by, repository } = ask;
   const rules = 'rules' in environment ? environment.rules : { ...noRules, allow: environment.allow };
   const { login, via, operator } = by;
-  const jobs = 'rollout' in environment ? [...new Set(environment.rollout.map((target) => target.image))] : undefined;
+  const jobs = 'rollout' in environment ? imageJobs(environment) : undefined;
   const wish = { ...what, repository, environment: environment.name, rules, login, via, ...(jobs ? { jobs } : {}) };
   return operator === true ? { ...wish, operator } : wish;
 }
@@ -276,10 +277,11 @@ async function builtImages(
   parts: Parts,
   repository: Repository,
   sha: string,
-  { rollout }: EnvironmentSpec,
+  environment: EnvironmentSpec,
 ): Promise<Readonly<Record<string, string>>> {
-  const jobs = [...new Set(rollout.map((target) => target.image))];
-  const found = await Promise.all(jobs.map((job) => parts.store.images.find(repository.id, sha, job)));
+  const found = await Promise.all(
+    imageJobs(environment).map((job) => parts.store.images.find(repository.id, sha, job)),
+  );
   return Object.fromEntries(found.flatMap((image) => (image === null ? [] : [[image.job, image.image]])));
 }
 
