@@ -262,7 +262,7 @@ export interface Forge {
 /** What somebody says of a commit. */
 export interface CheckState {
   readonly name: string;
-  /** The App, or who set the status. */
+  /** The App's slug; `commit status` where it is one. */
   readonly by: string;
   readonly state: 'pending' | 'success' | 'failure' | 'neutral' | 'skipped' | 'unknown';
 }
