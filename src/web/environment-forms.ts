@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { EnvironmentStatus } from '#src/engine/deploy/where.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
+import { isPreview } from '#src/model/concurrency.ts';
 import { rollbackTarget } from '#src/model/deploy/rollback-target.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Html } from './layout.ts';
@@ -19,13 +20,25 @@ export function actionForms(
   status: EnvironmentStatus,
   history: readonly DeploymentRecord[],
   all: readonly EnvironmentStatus[],
-): Html {
+): Html | null {
   const { environment, running, current, lock } = status;
   const form = (action: EnvironmentAction, content: Html) =>
     html`<form method="post" action="${actionPath(repository, action)}">${content}</form>`;
   const fold = (action: EnvironmentAction, title: string, content: Html) =>
     html`<details class="action" id="${action}-${environment}"><summary class="button quiet">${title}</summary><div>${content}</div></details>`;
   const here = html`<input type="hidden" name="environment" value="${environment}">`;
+  const cancel =
+    running !== null &&
+    fold(
+      'cancel',
+      'Cancel',
+      form(
+        'cancel',
+        html`<input type="hidden" name="job" value="${running.job.id}"><p>What was changed goes back to what ran before.</p><button class="button">Cancel this deployment</button>`,
+      ),
+    );
+  // A preview is its pull request's: it goes neither back nor on.
+  if (isPreview(environment)) return cancel ? html`<div class="actions">${cancel}</div>` : null;
   const others = all.filter((one) => one.environment !== environment && one.spec !== null);
   return html`<div class="actions">
 ${history.length > 0 && fold('rollback', 'Roll back', rollbackContent(form, here, history))}
@@ -56,17 +69,7 @@ ${
         html`<input type="hidden" name="environment" value="${lock.environment}"><button class="button quiet">Unlock${lock.environment === '' ? ' the repository' : ''}</button>`,
       )
 }
-${
-  running !== null &&
-  fold(
-    'cancel',
-    'Cancel',
-    form(
-      'cancel',
-      html`<input type="hidden" name="job" value="${running.job.id}"><p>What was changed goes back to what ran before.</p><button class="button">Cancel this deployment</button>`,
-    ),
-  )
-}
+${cancel}
 </div>`;
 }
 

@@ -27,7 +27,7 @@ ${previews > 0 && html`<p class="note">and ${previews} ${previews === 1 ? 'previ
 }
 
 function row({ environment, current, running, queue, lock }: EnvironmentStatus, page: string): Html {
-  const waiting = queue.length + (running === null ? 0 : 1);
+  const waiting = queue.length;
   return html`<li><span class="state">${
     running !== null
       ? pill({ look: 'active', text: 'deploying' })

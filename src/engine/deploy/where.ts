@@ -33,8 +33,8 @@ const inspectMs = 5_000;
 const fileMs = 10_000;
 
 /**
- * Each environment of the default branch's file and each to which something is deployed (previews too), by name but with
- * previews last. What a cluster doesn't tell within 5 s is unknown. Not `live`: neither the file nor a cluster is asked.
+ * Each environment of the default branch's file and each to which something is deployed (previews too), in the file's
+ * order, previews last. What a cluster doesn't tell within 5 s is unknown. Not `live`: neither the file nor a cluster is asked.
  * Throws PlatformError only if the store fails.
  */
 export async function whereIs(
@@ -85,8 +85,16 @@ export async function whereIs(
       return { environment: name, spec, current, running, queue, lock: locksOn(locks, name)[0] ?? null, health };
     }),
   );
-  const order = (name: string) => `${isPreview(name) ? 1 : 0}${name.toLowerCase()}`;
-  return all.filter((status) => status !== null).sort((a, b) => (order(a.environment) < order(b.environment) ? -1 : 1));
+  return all.filter((status) => status !== null).sort(inOrder(specs.map(({ name }) => name)));
+}
+
+/** As the file has them, then what it doesn't name, then previews; each by name. */
+function inOrder(names: readonly string[]): (a: EnvironmentStatus, b: EnvironmentStatus) => number {
+  const key = ({ environment, spec }: EnvironmentStatus) => {
+    const place = spec === null ? names.length : names.indexOf(spec.name);
+    return `${isPreview(environment) ? 1 : 0} ${`${place}`.padStart(6, '0')} ${environment.toLowerCase()}`;
+  };
+  return (a, b) => (key(a) < key(b) ? -1 : 1);
 }
 
 export function environmentOf(job: Job): string | null {

@@ -59,10 +59,23 @@ function watch(page) {
   // The browser connects again by itself, and says with Last-Event-ID how far it got.
   const events = new EventSource(page.dataset.events);
 
+  // What is shown next; it waits as long as somebody fills in a form.
+  let next = null;
+  function show() {
+    const active = document.activeElement;
+    if (next === null || (state.contains(active) && active.closest('form'))) return;
+    const open = [...state.querySelectorAll('details[open][id]')].map((details) => details.id);
+    state.innerHTML = next;
+    next = null;
+    for (const id of open) document.getElementById(id)?.setAttribute('open', '');
+    localTimes();
+  }
+  state.addEventListener('focusout', () => setTimeout(show));
+
   events.addEventListener('state', (event) => {
     const { live: text, steps = [] } = JSON.parse(event.data);
-    state.innerHTML = text;
-    localTimes();
+    next = text;
+    show();
     for (const { section, html } of steps) {
       const summary = document.querySelector(`[data-section="${section}"] > summary`);
       if (summary) summary.innerHTML = html;
