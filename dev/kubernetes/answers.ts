@@ -60,6 +60,22 @@ export function invalidPatch(cause: string): Refusal {
   return new Refusal(422, statusBody(422, 'Invalid', ` "" is invalid: patch: Invalid value: ${cause}`, {}));
 }
 
+/** A JSON patch of which a test fails, or that doesn't fit. */
+export function rejected(): Refusal {
+  return new Refusal(
+    422,
+    statusBody(422, 'Invalid', 'the server rejected our request due to an error in our request', {}),
+  );
+}
+
+/** A DELETE whose precondition doesn't hold. */
+export function precondition(resource: Resource, name: string, wanted: string, found: string): Refusal {
+  const { group } = resources[resource];
+  const full = `${resource}${group === '' ? '' : `.${group}`}`;
+  const message = `Operation cannot be fulfilled on ${full} "${name}": Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${found}`;
+  return new Refusal(409, statusBody(409, 'Conflict', message, detailsOf(group, resource, name)));
+}
+
 export function unsupportedMediaType(): Refusal {
   return new Refusal(415, statusBody(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {}));
 }

@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type User, authenticate, authorize, isAllowed } from './access.ts';
 import { type Access, conflict, expired, notFound, Refusal, statusBody } from './answers.ts';
 import type { Images } from './images.ts';
-import { isResource, type Resource, resources, type Thing } from './objects.ts';
+import { remove } from './deletion.ts';
+import { type Group, isResource, type Resource, resources, type Thing, versions } from './objects.ts';
 import { readLog } from './pod-log.ts';
 import { streamWatch } from './watch.ts';
-import type { World } from './world.ts';
-import { patched, withDefaults } from './write.ts';
+import { kindOf, type World } from './world.ts';
+import { created, patched } from './write.ts';
 
 export interface Api {
   readonly world: World;
@@ -76,7 +77,7 @@ function handle(call: Call, response: ServerResponse): void {
     if (api.world.get(resource, namespace, object.metadata.name))
       throw conflict(resource, object.metadata.name, 'AlreadyExists');
     const metadata = { ...object.metadata, namespace };
-    sendJson(response, 201, api.world.put(resource, withDefaults(resource, { ...object, metadata })));
+    sendJson(response, 201, api.world.put(resource, created(resource, { ...object, metadata })));
     return;
   }
   const object = api.world.get(resource, namespace, name ?? '');
@@ -89,8 +90,7 @@ function handle(call: Call, response: ServerResponse): void {
   } else if (verb === 'get') {
     sendJson(response, 200, object);
   } else if (verb === 'delete') {
-    api.world.remove(resource, namespace, name ?? '');
-    sendJson(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' });
+    sendJson(response, 200, remove(api.world, resource, object, body));
   } else {
     const { result, warning } = patched(resource, object, call.contentType, body, url.searchParams);
     const dry = url.searchParams.get('dryRun') === 'All';
@@ -101,7 +101,7 @@ function handle(call: Call, response: ServerResponse): void {
 
 function list(call: Call): object {
   const { api, route, url } = call;
-  const { kind, group } = resources[route.resource];
+  const { kind, apiVersion } = kindOf(route.resource);
   if (url.searchParams.get('resourceVersionMatch') === 'Exact') {
     const version = Number(url.searchParams.get('resourceVersion'));
     if (version < api.world.forgotten) {
@@ -111,7 +111,7 @@ function list(call: Call): object {
   const { matches } = filterOf(call);
   const items = api.world.list(route.resource, route.namespace).filter(matches);
   const metadata = { resourceVersion: String(api.world.version) };
-  return { kind: `${kind}List`, apiVersion: group === '' ? 'v1' : 'apps/v1', metadata, items };
+  return { kind: `${kind}List`, apiVersion, metadata, items };
 }
 
 /** Label selectors with `key=value`, and the field selectors `metadata.name` and `type`. */
@@ -129,19 +129,20 @@ function filterOf({ route, url, named }: Call) {
 }
 
 function parse(path: string): Route {
-  const [, group, rest = ''] = /^\/(apis\/apps\/v1|api\/v1)\/namespaces\/(.+)$/.exec(path) ?? [];
-  if (group === undefined) {
-    if (path.startsWith('/apis/apps/') || path.startsWith('/api/')) {
-      throw new Refusal(404, statusBody(404, 'NotFound', 'the server could not find the requested resource', {}));
-    }
+  const [, group = '', version = '', rest = ''] =
+    /^\/(?:api|apis\/([^/]+))\/(v\w+)\/namespaces\/(.+)$/.exec(path) ?? [];
+  const missing = new Refusal(404, statusBody(404, 'NotFound', 'the server could not find the requested resource', {}));
+  if (!isGroup(group) || !versions[group].includes(version)) {
+    if (path.startsWith('/apis/apps/') || path.startsWith('/api/')) throw missing;
     throw new Refusal(404, '404 page not found\n');
   }
   const [namespace = '', resource = '', name = null, sub = null] = rest.split('/').map(decodeURIComponent);
-  const inApps = group === 'apis/apps/v1';
-  if (!isResource(resource) || (resources[resource].group === 'apps') !== inApps) {
-    throw new Refusal(404, statusBody(404, 'NotFound', 'the server could not find the requested resource', {}));
-  }
+  if (!isResource(resource) || resources[resource].group !== group) throw missing;
   return { namespace, resource, name, sub };
+}
+
+function isGroup(name: string): name is Group {
+  return Object.hasOwn(versions, name);
 }
 
 function verbOf(method: string, route: Route, url: URL): string {

@@ -1,6 +1,7 @@
+import { foreground, releaseOwner, removeOwned } from './deletion.ts';
 import { reconcileDeployment } from './deployments.ts';
 import { reconcileDaemonSet, reconcileStatefulSet } from './node-workloads.ts';
-import type { Resource, Thing, Workload } from './objects.ts';
+import type { Resource, Workload } from './objects.ts';
 import { reconcileReplicaSet } from './replica-sets.ts';
 import type { Change, World } from './world.ts';
 
@@ -22,12 +23,16 @@ export function startControllers(world: World): void {
     world.after(resource === 'replicasets' ? 5 : 20, () => {
       due.delete(key);
       const object = world.get(resource, namespace, name) as Workload | null;
-      if (object) turn(object);
+      // What is being deleted makes no pods any more.
+      if (object && object.metadata.deletionTimestamp === undefined) turn(object);
     });
   };
   world.listen(({ resource, type, object }: Change) => {
     const { namespace, name, ownerReferences } = object.metadata;
-    if (type === 'DELETED') removeOwned(world, resource, object);
+    if (type === 'DELETED') {
+      removeOwned(world, resource, object);
+      releaseOwner(world, object);
+    } else if (object.metadata.finalizers?.includes(foreground)) removeOwned(world, resource, object);
     else enqueue(resource, namespace, name);
     const owner = ownerReferences?.[0];
     const kinds: Record<string, Resource> = {
@@ -51,16 +56,4 @@ function lookAgainAtDeadline(
   world.after((deployment.spec.progressDeadlineSeconds ?? 600) * 1000 + 100, () =>
     enqueue('deployments', namespace, name),
   );
-}
-
-/** Garbage collection, in the background as by default. */
-function removeOwned(world: World, resource: Resource, owner: Thing): void {
-  if (resource === 'pods' || resource === 'events') return;
-  const { namespace, uid } = owner.metadata;
-  for (const owned of ['replicasets', 'pods'] as const) {
-    for (const it of world.list(owned, namespace)) {
-      if (it.metadata.ownerReferences?.[0]?.uid !== uid) continue;
-      world.after(100, () => world.remove(owned, namespace, it.metadata.name));
-    }
-  }
 }

@@ -7,7 +7,8 @@ import { startControllers } from './controllers.ts';
 import { type Faults, openFaults } from './faults.ts';
 import { byTag, type Images } from './images.ts';
 import { startKubelet } from './kubelet.ts';
-import { type Resource, resources, type Thing } from './objects.ts';
+import { type Pod, type Resource, resources, type Thing } from './objects.ts';
+import { isReady } from './pods.ts';
 import { World } from './world.ts';
 import { withDefaults } from './write.ts';
 
@@ -30,6 +31,8 @@ export interface Kubernetes extends AsyncDisposable {
   apply(object: Omit<Thing, 'kind' | 'apiVersion'> & { readonly kind: string; readonly [key: string]: unknown }): void;
   get(resource: Resource, namespace: string, name: string): Thing | null;
   remove(resource: Resource, namespace: string, name: string): void;
+  /** The pods that a Service leads to now. */
+  endpoints(namespace: string, service: string): readonly Pod[];
   /** A ServiceAccount with the rules of a Role in the namespace. Answers with its token. */
   addUser(namespace: string, name: string, rules: readonly Rule[]): string;
   /** From now on the token isn't valid any more. */
@@ -80,6 +83,13 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     },
     get: (resource, namespace, name) => world.get(resource, namespace, name),
     remove: (resource, namespace, name) => world.remove(resource, namespace, name),
+    endpoints(namespace, service) {
+      const selector = Object.entries(world.get('services', namespace, service)?.spec.selector ?? {});
+      const selects = ({ metadata }: Pod): boolean =>
+        selector.every(([key, value]) => metadata.labels?.[key] === value);
+      const pods = selector.length === 0 ? [] : world.list('pods', namespace);
+      return pods.filter((it) => selects(it) && isReady(it) && it.metadata.deletionTimestamp === undefined);
+    },
     addUser(namespace, name, rules) {
       const userToken = randomBytes(16).toString('hex');
       api.users.set(userToken, { name: `system:serviceaccount:${namespace}:${name}`, rules, namespace });
@@ -89,6 +99,15 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     faults,
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** A Service that leads to the pods of the usual Deployment. */
+export function service(namespace: string, name: string, selector: Record<string, string> = { app: name }) {
+  return {
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: { ports: [{ port: 80, targetPort: 8080 }], selector },
   };
 }
 

@@ -8,6 +8,7 @@ export interface Meta {
   generateName?: string;
   creationTimestamp?: string;
   deletionTimestamp?: string;
+  finalizers?: string[];
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   ownerReferences?: OwnerReference[];
@@ -119,6 +120,14 @@ export interface Quota extends Thing {
   spec: { hard: { pods: string } };
 }
 
+export interface Service extends Thing {
+  spec: { selector?: Record<string, string>; [key: string]: unknown };
+}
+
+export interface Autoscaler extends Thing {
+  spec: { scaleTargetRef: { apiVersion?: string; kind: string; name: string }; [key: string]: unknown };
+}
+
 /** What each resource that the stand-in knows consists of. */
 export interface Kinds {
   deployments: Workload;
@@ -128,12 +137,23 @@ export interface Kinds {
   pods: Pod;
   events: ClusterEvent;
   resourcequotas: Quota;
+  services: Service;
+  horizontalpodautoscalers: Autoscaler;
 }
 
 export type Resource = keyof Kinds;
 
+export type Group = '' | 'apps' | 'autoscaling';
+
+/** Versions under which each group is served. */
+export const versions: Readonly<Record<Group, readonly string[]>> = {
+  '': ['v1'],
+  apps: ['v1'],
+  autoscaling: ['v2', 'v1'],
+};
+
 /** API group, kind and singular of each resource that the stand-in knows. */
-export const resources: Readonly<Record<Resource, { readonly group: '' | 'apps'; readonly kind: string }>> = {
+export const resources: Readonly<Record<Resource, { readonly group: Group; readonly kind: string }>> = {
   deployments: { group: 'apps', kind: 'Deployment' },
   replicasets: { group: 'apps', kind: 'ReplicaSet' },
   statefulsets: { group: 'apps', kind: 'StatefulSet' },
@@ -141,6 +161,8 @@ export const resources: Readonly<Record<Resource, { readonly group: '' | 'apps';
   pods: { group: '', kind: 'Pod' },
   events: { group: '', kind: 'Event' },
   resourcequotas: { group: '', kind: 'ResourceQuota' },
+  services: { group: '', kind: 'Service' },
+  horizontalpodautoscalers: { group: 'autoscaling', kind: 'HorizontalPodAutoscaler' },
 };
 
 export function isResource(name: string): name is Resource {

@@ -10,6 +10,11 @@ const mergeKeys: Record<string, string> = {
   ports: 'containerPort',
 };
 
+/** The key by which the items of a list are told apart, or null if the list is one value. */
+export function keyOf(list: string): string | null {
+  return mergeKeys[list] ?? null;
+}
+
 /** What is added to a list comes first: that is how a wrong container name goes unnoticed. */
 export function strategicMerge(target: Json, patch: Json): Json {
   if (!isObject(target) || !isObject(patch)) return patch;
@@ -35,6 +40,49 @@ export function mergePatch(target: Json, patch: Json): Json {
     else result[key] = mergePatch(result[key] ?? null, value);
   }
   return result;
+}
+
+export interface PatchStep {
+  readonly op: string;
+  readonly path: string;
+  readonly value?: Json;
+}
+
+export function isPatchList(patch: unknown): patch is PatchStep[] {
+  return Array.isArray(patch);
+}
+
+/** RFC 6902: add, replace, remove and test. Null if a test fails or a path leads nowhere. */
+export function jsonPatch(target: Json, steps: readonly PatchStep[]): Json | null {
+  const result = structuredClone(target);
+  for (const { op, path, value = null } of steps) {
+    const keys = path
+      .split('/')
+      .slice(1)
+      .map((it) => it.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const last = keys.pop() ?? '';
+    let at: Json | undefined = result;
+    for (const key of keys)
+      at = Array.isArray(at) ? at[Number(key)] : isObject(at ?? null) ? (at as Record<string, Json>)[key] : undefined;
+    if (typeof at !== 'object' || at === null) return null;
+    const holder = at as Record<string, Json>;
+    const isThere = Object.hasOwn(holder, last);
+    if (op === 'test') {
+      if (!sameJson(holder[last] ?? null, value)) return null;
+    } else if (op === 'add' || (op === 'replace' && isThere)) holder[last] = value;
+    else if (op === 'remove' && isThere) delete holder[last];
+    else return null;
+  }
+  return result;
+}
+
+/** The order of keys makes no difference. */
+function sameJson(a: Json, b: Json): boolean {
+  if (isObject(a) && isObject(b)) {
+    const keys = Object.keys(a);
+    return keys.length === Object.keys(b).length && keys.every((it) => sameJson(a[it] ?? null, b[it] ?? null));
+  }
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Paths in the patch that a workload doesn't have, as far as the stand-in knows its fields. */
@@ -64,6 +112,10 @@ const known: Record<string, readonly string[]> = {
     'terminationGracePeriodSeconds',
     'imagePullSecrets',
     'serviceAccountName',
+    'automountServiceAccountToken',
+    'hostNetwork',
+    'tolerations',
+    'affinity',
     'nodeSelector',
     'securityContext',
     'restartPolicy',
@@ -96,6 +148,6 @@ function mergeList(target: Json[], patch: Json[], key: string): Json[] {
   return [...added, ...result];
 }
 
-function isObject(value: Json): value is { [key: string]: Json } {
+export function isObject(value: Json): value is { [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { expired } from './answers.ts';
 import { type Resource, resources, type Thing } from './objects.ts';
-import type { Change, World } from './world.ts';
+import { type Change, kindOf, type World } from './world.ts';
 
 export interface Filter {
   readonly resource: Resource;
@@ -56,9 +56,9 @@ export function streamWatch(
 
 /** A bookmark's object says nothing but how far the watch is: `replicas: 0` is no state. */
 function shell(world: World, resource: Resource): object {
-  const { kind, group } = resources[resource];
+  const { group } = resources[resource];
+  const { kind, apiVersion } = kindOf(resource);
   const template = { metadata: { creationTimestamp: null }, spec: { containers: null } };
   const spec = group === 'apps' ? { spec: { replicas: 0, selector: null, template, strategy: {} }, status: {} } : {};
-  const apiVersion = group === '' ? 'v1' : 'apps/v1';
   return { kind, apiVersion, metadata: { resourceVersion: String(world.version), creationTimestamp: null }, ...spec };
 }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type ClusterEvent, type Kinds, type Resource, resources, type Thing, timestamp } from './objects.ts';
+import { type ClusterEvent, type Kinds, type Resource, resources, type Thing, timestamp, versions } from './objects.ts';
 
 /** A change as watches tell it. */
 export interface Change {
@@ -133,7 +133,8 @@ export function hashOf(value: unknown): string {
 
 export function kindOf(resource: Resource): { readonly kind: string; readonly apiVersion: string } {
   const { kind, group } = resources[resource];
-  return { kind, apiVersion: group === '' ? 'v1' : `${group}/v1` };
+  const version = versions[group][0] ?? 'v1';
+  return { kind, apiVersion: group === '' ? version : `${group}/${version}` };
 }
 
 function same(a: Thing, b: Thing): boolean {
