@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { SettingsError } from '#src/settings.ts';
+import { addEnvironmentCommands } from './environment-commands.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -134,6 +135,8 @@ program
     const { since = null, repository = null } = options;
     await audit({ since, repository, json: options.json ?? false });
   });
+
+addEnvironmentCommands(program);
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
