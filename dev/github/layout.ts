@@ -12,7 +12,7 @@ table { border-collapse: collapse; width: 100% } td, th { text-align: left; padd
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: 6px; padding: .8rem; font-size: 13px }
 details { border: 1px solid var(--line); border-radius: 6px; padding: .5rem .8rem; margin: .5rem 0 }
 .dim { color: var(--dim) } .success { color: light-dark(#1a7f37, #3fb950) }
-.failure, .error, .timed_out { color: light-dark(#cf222e, #f85149) } .in_progress, .queued, .pending { color: light-dark(#9a6700, #d29922) }`;
+.failure, .error, .timed_out { color: light-dark(#cf222e, #f85149) } .in_progress, .queued, .pending, .action_required { color: light-dark(#9a6700, #d29922) }`;
 
 /** Sends a page in the stand-in's plain dress. */
 export async function sendPage(response: ServerResponse, status: number, title: string, content: Html): Promise<void> {
