@@ -1,7 +1,7 @@
-import { checkKey, stepsOf } from '#src/model/check-key.ts';
 import { EvaluationError } from '#src/model/evaluate.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
+import { stepsOf } from '#src/model/steps.ts';
 
 interface Check {
   readonly key: string;
@@ -10,11 +10,13 @@ interface Check {
   readonly environment: string;
 }
 
-/** The steps of the environments' rollouts that are jobs, each with the key of its planned job. */
+/** The steps of the environments' rollouts that are jobs, each with the key of its job: `smoke (production, step 2)`. */
 export function checksOf(environments: readonly EnvironmentSpec[]): readonly Check[] {
   return environments.flatMap(({ name, strategy }) =>
-    stepsOf(strategy).flatMap((step, index) =>
-      step.kind === 'job' ? [{ key: checkKey(step, name, index), job: step.job, environment: name }] : [],
+    (strategy ? stepsOf(strategy) : []).flatMap((step, index) =>
+      step.kind === 'job'
+        ? [{ key: `${step.job} (${name}, step ${index + 1})`, job: step.job, environment: name }]
+        : [],
     ),
   );
 }
