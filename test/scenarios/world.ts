@@ -12,6 +12,7 @@ import { fakeSecrets } from '#src/adapters/fake/secrets.ts';
 import { openLogs } from '#src/adapters/logs/logs.ts';
 import { openStore } from '#src/adapters/store/store.ts';
 import { createEngine } from '#src/engine/engine.ts';
+import type { Parts } from '#src/engine/parts.ts';
 import { openPolicy } from '#src/engine/policy.ts';
 import type { Clock, Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
@@ -88,7 +89,7 @@ export async function scenario(options: ScenarioOptions) {
   const cluster = new FakeCluster(options.cluster ?? { workloads: [], behave: () => [], sleep: async () => {} });
   const reporter = createFakeReporter();
   const logs = openLogs({ home });
-  const engine = createEngine({
+  const parts: Parts = {
     source: fakeSource(options, tags),
     executor,
     builder,
@@ -115,7 +116,8 @@ export async function scenario(options: ScenarioOptions) {
     },
     shortage: async () => options.shortage ?? null,
     runUrl: (run) => `https://slipway.example/runs/${run.id}`,
-  });
+  };
+  const engine = createEngine(parts);
   let open = true;
   async function close(): Promise<void> {
     if (!open) return;
@@ -133,6 +135,7 @@ export async function scenario(options: ScenarioOptions) {
 
   return {
     engine: { ...engine, intake },
+    parts,
     store,
     executor,
     builder,
