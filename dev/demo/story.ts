@@ -74,7 +74,7 @@ export async function playStory(world: World, tell: Tell): Promise<void> {
   const release = await shop.tag('v1.0.0', 'main');
   const waiting = await waitsForApproval(world, shop, 'production', release, tell);
   tell('Ben presses Approve. The digest that runs in staging goes to half of the pods, then to all.');
-  github.people.pressButton(shop.fullName, waiting.id, 'approve', 'ben');
+  github.people.pressButton(shop.fullName, waiting.id, 'approve-deployment', 'ben');
   await deployed(world, shop, 'production', release, 'success', tell);
   const healthy = await production();
   expectDigest(healthy);
