@@ -8,7 +8,7 @@ interface CommandHelp {
   readonly anywhere: boolean;
 }
 
-const deployers = "whom the environment's `deploy` rule and the operator name; else people with write permission";
+const deployers = "whom the environment's `allow` and the operator name; else people with write permission";
 const writers = 'people with write permission';
 const readers = 'who may read a private repository; in a public one, people with triage permission';
 
