@@ -165,8 +165,8 @@ export function localPlan(plan: Plan, names: readonly string[]): Plan {
     ...plan,
     jobs: wanted.map((job): PlannedJob => {
       if (job.work.kind === 'image') return { ...job, work: { ...job.work, tags: [] } };
-      if (job.work.kind === 'deploy') return { ...job, skip: '"slipway run" deploys nothing.' };
-      return job;
+      const isLocal = job.work.kind === 'script' && job.heldBy === undefined;
+      return isLocal ? job : { ...job, skip: '"slipway run" deploys nothing.' };
     }),
   };
 }
@@ -174,7 +174,7 @@ export function localPlan(plan: Plan, names: readonly string[]): Plan {
 function withNeeds(jobs: readonly PlannedJob[], names: readonly string[]): readonly PlannedJob[] {
   const keys = new Set<string>();
   for (const name of names) {
-    const found = jobs.filter((job) => job.id === name || job.key === name);
+    const found = jobs.filter((job) => (job.id === name && job.heldBy === undefined) || job.key === name);
     if (found.length === 0) {
       throw new UserError(`There is no job "${name}". There are: ${jobs.map((job) => job.key).join(', ')}.`);
     }

@@ -90,6 +90,8 @@ describe('localPlan', () => {
         needs: ['image'],
         work: { kind: 'deploy', environment: 'production', url: null, rollout: [] },
       }),
+      planned('docs (production, step 2)', { heldBy: 'deploy production' }),
+      planned('deployment plan', { work: { kind: 'plan' } }),
     ],
   };
   const keys = (names: readonly string[]) => localPlan(plan, names).jobs.map((each) => each.key);
@@ -98,13 +100,18 @@ describe('localPlan', () => {
     expect(keys(['test (node 22)'])).toEqual(['lint', 'test (node 22)']);
     expect(keys(['test'])).toEqual(['lint', 'test (node 22)', 'test (node 24)']);
     expect(keys(['image'])).toEqual(['lint', 'test (node 22)', 'test (node 24)', 'image']);
-    expect(keys([])).toHaveLength(6);
+    expect(keys(['docs'])).toEqual(['docs']);
+    expect(keys([])).toHaveLength(8);
   });
 
   it('pushes nothing and deploys nothing', () => {
     const { jobs } = localPlan(plan, []);
     expect(jobs.find((each) => each.key === 'image')?.work).toMatchObject({ tags: [] });
-    expect(jobs.find((each) => each.key === 'deploy production')?.skip).toContain('deploys nothing');
+    expect(jobs.filter((each) => each.skip?.includes('deploys nothing')).map((each) => each.key)).toEqual([
+      'deploy production',
+      'docs (production, step 2)',
+      'deployment plan',
+    ]);
   });
 
   it('names the jobs that there are', () => {
