@@ -34,7 +34,7 @@ export function authorize(user: User, access: Access): void {
 /** Rules with resource names don't match lists and watches of all. */
 export function isAllowed(user: User, access: Access): boolean {
   if (user.rules === null) return true;
-  if (user.namespace !== access.namespace) return false;
+  if (user.namespace !== null && user.namespace !== access.namespace) return false;
   return user.rules.some((rule) => {
     if (!rule.apiGroups.includes(access.group) || !rule.resources.includes(access.resource)) return false;
     if (!rule.verbs.includes(access.verb)) return false;

@@ -30,7 +30,8 @@ export function forbidden(access: Access, user: string): Refusal {
   const full = access.group === '' ? access.resource : `${access.resource}.${access.group}`;
   const base = full.replace(/\/[^.]*/, '');
   const what = access.name === null ? base : `${base} "${access.name}"`;
-  const message = `${what} is forbidden: User "${user}" cannot ${access.verb} resource "${access.resource}" in API group "${access.group}" in the namespace "${access.namespace}"`;
+  const scope = access.namespace === '' ? 'at the cluster scope' : `in the namespace "${access.namespace}"`;
+  const message = `${what} is forbidden: User "${user}" cannot ${access.verb} resource "${access.resource}" in API group "${access.group}" ${scope}`;
   return new Refusal(403, statusBody(403, 'Forbidden', message, detailsOf(access.group, access.resource, access.name)));
 }
 

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type User, authenticate, authorize, isAllowed } from './access.ts';
 import { type Access, conflict, expired, notFound, Refusal, statusBody } from './answers.ts';
 import type { Images } from './images.ts';
+import { applied } from './apply.ts';
 import { remove } from './deletion.ts';
+import { refuseMissing, terminate } from './namespaces.ts';
 import { type Group, isResource, type Resource, resources, type Thing, versions } from './objects.ts';
 import { readLog } from './pod-log.ts';
 import { streamWatch } from './watch.ts';
@@ -34,11 +36,13 @@ export async function answer(api: Api, request: IncomingMessage, response: Serve
   }
   const route = parse(url.pathname);
   const named = /^metadata\.name=(.+)$/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1] ?? null;
-  const verb = verbOf(request.method ?? 'GET', route, url);
+  const contentType = request.headers['content-type'] ?? '';
+  const asked = verbOf(request.method ?? 'GET', route, url);
+  const verb = asked === 'patch' && contentType.startsWith('application/apply-patch') ? 'apply' : asked;
   const { group } = resources[route.resource];
   const resource = route.sub === null ? route.resource : `${route.resource}/${route.sub}`;
-  authorize(user, { verb, group, resource, namespace: route.namespace, name: route.name ?? named });
-  handle({ api, route, verb, url, body, named, contentType: request.headers['content-type'] ?? '' }, response);
+  authorize(user, { verb: asked, group, resource, namespace: route.namespace, name: route.name ?? named });
+  handle({ api, route, verb, url, body, named, contentType }, response);
 }
 
 interface Route {
@@ -76,8 +80,16 @@ function handle(call: Call, response: ServerResponse): void {
     const object = JSON.parse(body) as Thing;
     if (api.world.get(resource, namespace, object.metadata.name))
       throw conflict(resource, object.metadata.name, 'AlreadyExists');
+    refuseMissing(api.world, resource, namespace);
     const metadata = { ...object.metadata, namespace };
     sendJson(response, 201, api.world.put(resource, created(resource, { ...object, metadata })));
+    return;
+  }
+  if (verb === 'apply') {
+    const before = api.world.get(resource, namespace, name ?? '');
+    refuseMissing(api.world, resource, namespace);
+    const result = applied(api.world, { resource, namespace, name: name ?? '' }, body, url.searchParams);
+    sendJson(response, before ? 200 : 201, result);
     return;
   }
   const object = api.world.get(resource, namespace, name ?? '');
@@ -89,6 +101,8 @@ function handle(call: Call, response: ServerResponse): void {
     );
   } else if (verb === 'get') {
     sendJson(response, 200, object);
+  } else if (verb === 'delete' && resource === 'namespaces') {
+    sendJson(response, 200, terminate(api.world, object));
   } else if (verb === 'delete') {
     sendJson(response, 200, remove(api.world, resource, object, body));
   } else {
@@ -129,15 +143,18 @@ function filterOf({ route, url, named }: Call) {
 }
 
 function parse(path: string): Route {
-  const [, group = '', version = '', rest = ''] =
-    /^\/(?:api|apis\/([^/]+))\/(v\w+)\/namespaces\/(.+)$/.exec(path) ?? [];
+  const [, group = '', version = '', rest = ''] = /^\/(?:api|apis\/([^/]+))\/(v\w+)\/(.+)$/.exec(path) ?? [];
   const missing = new Refusal(404, statusBody(404, 'NotFound', 'the server could not find the requested resource', {}));
   if (!isGroup(group) || !versions[group].includes(version)) {
     if (path.startsWith('/apis/apps/') || path.startsWith('/api/')) throw missing;
     throw new Refusal(404, '404 page not found\n');
   }
-  const [namespace = '', resource = '', name = null, sub = null] = rest.split('/').map(decodeURIComponent);
-  if (!isResource(resource) || resources[resource].group !== group) throw missing;
+  const parts = rest.split('/').map(decodeURIComponent);
+  // A namespace itself is in none.
+  const namespace = parts[0] === 'namespaces' && parts.length > 2 ? (parts[1] ?? '') : '';
+  const [resource = '', name = null, sub = null] = namespace === '' ? parts : parts.slice(2);
+  const fits = isResource(resource) && resources[resource].group === group;
+  if (!fits || (namespace === '') !== (resource === 'namespaces')) throw missing;
   return { namespace, resource, name, sub };
 }
 

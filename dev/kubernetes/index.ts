@@ -7,6 +7,7 @@ import { startControllers } from './controllers.ts';
 import { type Faults, openFaults } from './faults.ts';
 import { byTag, type Images } from './images.ts';
 import { startKubelet } from './kubelet.ts';
+import { startNamespaces } from './namespaces.ts';
 import { type Pod, type Resource, resources, type Thing } from './objects.ts';
 import { isReady } from './pods.ts';
 import { World } from './world.ts';
@@ -33,8 +34,8 @@ export interface Kubernetes extends AsyncDisposable {
   remove(resource: Resource, namespace: string, name: string): void;
   /** The pods that a Service leads to now. */
   endpoints(namespace: string, service: string): readonly Pod[];
-  /** A ServiceAccount with the rules of a Role in the namespace. Answers with its token. */
-  addUser(namespace: string, name: string, rules: readonly Rule[]): string;
+  /** A ServiceAccount with the rules of a Role in the namespace, or (null) of a ClusterRole. Answers with its token. */
+  addUser(namespace: string | null, name: string, rules: readonly Rule[]): string;
   /** From now on the token isn't valid any more. */
   revoke(token: string): void;
   readonly faults: Faults;
@@ -57,6 +58,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   };
   startControllers(world);
   startKubelet(world, images);
+  startNamespaces(world);
   const { faults, meets } = openFaults(api);
   const server = createServer((request, response) => {
     if (meets(request, response)) return;
@@ -92,7 +94,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     },
     addUser(namespace, name, rules) {
       const userToken = randomBytes(16).toString('hex');
-      api.users.set(userToken, { name: `system:serviceaccount:${namespace}:${name}`, rules, namespace });
+      api.users.set(userToken, { name: `system:serviceaccount:${namespace ?? 'slipway'}:${name}`, rules, namespace });
       return userToken;
     },
     revoke: (userToken) => api.users.delete(userToken),

@@ -117,7 +117,16 @@ export interface ClusterEvent extends Thing {
 }
 
 export interface Quota extends Thing {
-  spec: { hard: { pods: string } };
+  spec: { hard: { pods?: string; [key: string]: string | undefined } };
+}
+
+export interface Namespace extends Thing {
+  status: { phase: 'Active' | 'Terminating' };
+}
+
+/** What is kept as it is: nothing in the stand-in acts on it. */
+export interface Kept extends Thing {
+  [key: string]: unknown;
 }
 
 export interface Service extends Thing {
@@ -139,17 +148,29 @@ export interface Kinds {
   resourcequotas: Quota;
   services: Service;
   horizontalpodautoscalers: Autoscaler;
+  namespaces: Namespace;
+  configmaps: Kept;
+  persistentvolumeclaims: Kept;
+  limitranges: Kept;
+  jobs: Kept;
+  cronjobs: Kept;
+  networkpolicies: Kept;
+  ingresses: Kept;
+  poddisruptionbudgets: Kept;
 }
 
 export type Resource = keyof Kinds;
 
-export type Group = '' | 'apps' | 'autoscaling';
+export type Group = '' | 'apps' | 'autoscaling' | 'batch' | 'networking.k8s.io' | 'policy';
 
 /** Versions under which each group is served. */
 export const versions: Readonly<Record<Group, readonly string[]>> = {
   '': ['v1'],
   apps: ['v1'],
   autoscaling: ['v2', 'v1'],
+  batch: ['v1'],
+  'networking.k8s.io': ['v1'],
+  policy: ['v1'],
 };
 
 /** API group, kind and singular of each resource that the stand-in knows. */
@@ -163,6 +184,15 @@ export const resources: Readonly<Record<Resource, { readonly group: Group; reado
   resourcequotas: { group: '', kind: 'ResourceQuota' },
   services: { group: '', kind: 'Service' },
   horizontalpodautoscalers: { group: 'autoscaling', kind: 'HorizontalPodAutoscaler' },
+  namespaces: { group: '', kind: 'Namespace' },
+  configmaps: { group: '', kind: 'ConfigMap' },
+  persistentvolumeclaims: { group: '', kind: 'PersistentVolumeClaim' },
+  limitranges: { group: '', kind: 'LimitRange' },
+  jobs: { group: 'batch', kind: 'Job' },
+  cronjobs: { group: 'batch', kind: 'CronJob' },
+  networkpolicies: { group: 'networking.k8s.io', kind: 'NetworkPolicy' },
+  ingresses: { group: 'networking.k8s.io', kind: 'Ingress' },
+  poddisruptionbudgets: { group: 'policy', kind: 'PodDisruptionBudget' },
 };
 
 export function isResource(name: string): name is Resource {

@@ -39,8 +39,7 @@ export function patched(
 
 /** A new object with what the API server fills in. */
 export function withDefaults(resource: Resource, object: Thing): Thing {
-  const generation =
-    resource === 'pods' || resource === 'resourcequotas' || resource === 'services' ? {} : { generation: 1 };
+  const generation = resources[resource].group === '' ? {} : { generation: 1 };
   return { ...object, ...kindOf(resource), metadata: { ...object.metadata, ...generation } };
 }
 
