@@ -212,7 +212,7 @@ function protectedChecks(facts: DeployFacts): Finding | null {
     return unclear('checks', `how the checks ${names} stand`, checks);
   }
   const { bad, pending, onlyTelling } = judgeChecks(protect, checks, told);
-  const must = `They must have succeeded on ${short(sha)} before it is deployed.`;
+  const must = `Protected checks must have succeeded on ${short(sha)} before it is deployed.`;
   if (bad.length > 0) return refuse(`${bad.join(' ')} ${must}`);
   if (pending.length === 0) return null;
   const names = list(pending);
