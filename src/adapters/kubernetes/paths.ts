@@ -34,6 +34,16 @@ export function corePath(target: RolloutTarget, resource: 'pods' | 'events' | 'r
   return `/api/v1/namespaces/${namespaceOf(target)}/${resource}`;
 }
 
+/** HorizontalPodAutoscalers of the target's namespace. */
+export function autoscalersPath(target: RolloutTarget): string {
+  return `/apis/autoscaling/v2/namespaces/${namespaceOf(target)}/horizontalpodautoscalers`;
+}
+
+export function servicePath(at: { readonly namespace: string; readonly name: string }): string {
+  if (!isName(at.name)) throw new UserError(`${at.name} is no name of a Service.`);
+  return `/api/v1/namespaces/${namespaceOf(at)}/services/${at.name}`;
+}
+
 /** A selector as the API's query wants it: `app=api,tier in (a,b)`. */
 export function labelSelector(selector: Selector): string {
   const parts = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
@@ -46,7 +56,7 @@ export function labelSelector(selector: Selector): string {
   return parts.join(',');
 }
 
-function namespaceOf(target: RolloutTarget): string {
+function namespaceOf(target: { readonly namespace: string }): string {
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(target.namespace)) {
     throw new UserError(`${target.namespace} is no name of a namespace.`);
   }

@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deployment, type Kubernetes, type KubernetesOptions, startKubernetes } from '#dev/kubernetes/index.ts';
+import { openCanaries } from '#src/adapters/kubernetes/canaries.ts';
 import { openClusters } from '#src/adapters/kubernetes/clusters.ts';
 import type { Cluster } from '#src/engine/ports.ts';
+import type { Canaries } from '#src/engine/ports-deploy.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 
 export interface Fixture {
@@ -16,6 +18,7 @@ export interface Fixture {
   useKubeconfig(text: string): Promise<void>;
   /** A Cluster that hasn't read the kubeconfig yet. */
   reopen(context?: string): Cluster;
+  canaries(): Canaries;
   close(): Promise<void>;
 }
 
@@ -35,13 +38,13 @@ export async function startFixture(options: KubernetesOptions = {}): Promise<Fix
   const path = join(folder, 'kubeconfig');
   await writeFile(path, kubernetes.kubeconfig());
   const logged: string[] = [];
-  const reopen = (context: string | null = null) =>
-    openClusters({
-      clusters: new Map([['default', { kubeconfig: path, context }]]),
-      // A stand-in that is fifty times as fast needs less patience.
-      patience: { outageMs: 1500, answerMs: 400, silenceMs: 1500 },
-      logger: { info: (fields, message) => void logged.push(`${message} ${JSON.stringify(fields)}`) },
-    });
+  const reach = (context: string | null) => ({
+    clusters: new Map([['default', { kubeconfig: path, context }]]),
+    // A stand-in that is fifty times as fast needs less patience.
+    patience: { outageMs: 1500, answerMs: 400, silenceMs: 1500 },
+    logger: { info: (fields: object, message: string) => void logged.push(`${message} ${JSON.stringify(fields)}`) },
+  });
+  const reopen = (context: string | null = null) => openClusters(reach(context));
   kubernetes.apply(deployment('shop', 'api', 'r/demo:v1'));
   const cluster = reopen();
   await settled(cluster, target);
@@ -52,6 +55,7 @@ export async function startFixture(options: KubernetesOptions = {}): Promise<Fix
     useToken: (token) => writeFile(path, kubernetes.kubeconfig(token)),
     useKubeconfig: (text) => writeFile(path, text),
     reopen,
+    canaries: () => openCanaries(reach(null)),
     async close() {
       await kubernetes.close();
       await rm(folder, { recursive: true, force: true });
