@@ -46,10 +46,26 @@ table('the environment before', [
     /runs 9f8e7d6, but with another image of `api`/,
   ],
   [
-    'doesn’t run one of the images',
+    'doesn’t get one of the images',
     { ...staging(), jobs: ['api', 'web'], images: { api: digest, web: older } },
     'begin',
+    'go',
+  ],
+  [
+    'gets none of the images',
+    { ...staging(), jobs: ['web'], images: { web: older } },
+    'begin',
     /staging doesn't run the image of `web`/,
+  ],
+  [
+    'runs one of two images of another commit',
+    {
+      ...staging({ there: there({ sha: other, images: { api: digest, web: digest } }) }),
+      jobs: ['api', 'web'],
+      images: { api: digest, web: older },
+    },
+    'begin',
+    /staging runs 1a2b3c4 and not 9f8e7d6/,
   ],
   ['runs more than is asked for', staging({ there: there({ images: { api: digest, web: older } }) }), 'begin', 'go'],
   [

@@ -1,5 +1,5 @@
 import { countApprovals, refuseApprover } from '#src/model/deploy/approvals.ts';
-import { list } from '#src/model/deploy/words.ts';
+import { list, quoted } from '#src/model/deploy/words.ts';
 import { skipsRules } from '#src/model/deploy/decide.ts';
 import type { ApprovalRule } from '#src/model/deploy-rules.ts';
 import { reasonOf } from '#src/model/outcome.ts';
@@ -34,6 +34,7 @@ export async function decideApproval(
   wake: Wake,
 ): Promise<{ readonly kind: 'accepted' | 'refused'; readonly message: string }> {
   const { run, by, decision, via } = asked;
+  const why = quoted(asked.reason ?? '');
   const why = asked.reason === undefined ? '' : `: ${asked.reason.replace(/\.+$/, '')}`;
   const { store } = parts;
   const job = (await store.runs.job(asked.job.id)) ?? asked.job;

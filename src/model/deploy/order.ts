@@ -24,7 +24,10 @@ export type OrderVerdict =
   | { readonly kind: 'coming' | 'unknown'; readonly reason: string }
   | { readonly kind: 'refuse'; readonly reason: string };
 
-/** Whether the digests (by image job) are healthy in an environment that comes before. `sha`: the commit that they are of. */
+/**
+ * Whether the digests (by image job) are healthy in an environment that comes before, as far as both environments get them.
+ * `sha`: the commit that they are of.
+ */
 export function judgeOrder(fact: OrderFact, wanted: Readonly<Record<string, string>>, sha: string): OrderVerdict {
   const reason = problem(fact, wanted, sha);
   if (reason === null) return { kind: 'go' };
@@ -41,11 +44,12 @@ function problem(
   const runs = `${environment} runs ${short(there.sha)}${there.tag === null ? '' : ` (${there.tag})`}`;
   const jobs = Object.keys(wanted);
   if (jobs.length === 0) return `The images of ${short(sha)} aren't known, and ${runs}.`;
-  const other = jobs.filter((job) => !sameDigest(own(there.images, job), own(wanted, job)));
-  if (other.length > 0) {
+  // What only the later environment gets can't have been there.
+  const both = jobs.filter((job) => own(there.images, job) !== undefined);
+  const other = both.filter((job) => !sameDigest(own(there.images, job), own(wanted, job)));
+  if (other.length > 0 || both.length === 0) {
     if (there.sha !== sha) return `${runs} and not ${short(sha)}.`;
-    const missing = other.filter((job) => own(there.images, job) === undefined);
-    if (missing.length > 0) return `${environment} doesn't run the image of ${list(missing.map(quoted))}.`;
+    if (both.length === 0) return `${environment} doesn't run the image of ${list(jobs.map(quoted))}.`;
     return `${runs}, but with another image of ${list(other.map(quoted))}: ${other.map((job) => own(there.images, job)).join(', ')}.`;
   }
   if (there.trouble === null || isUnknown(there.trouble)) return there.trouble;
