@@ -14,9 +14,9 @@ type Parts = { readonly [K in 'after' | 'approvals' | 'allow' | 'protect' | 'win
 export function compileRules(report: Report, path: Path, raw: Parts): DeployRules {
   return {
     allow: raw.allow === undefined ? null : peopleOf(report, [...path, 'allow'], raw.allow),
-    after: [...new Set(asList(raw.after))],
+    after: asList(raw.after),
     approvals: raw.approvals === undefined ? null : approvalsOf(report, [...path, 'approvals'], raw.approvals),
-    protect: once(report, [...path, 'protect'], raw.protect),
+    protect: once(report, [...path, 'protect'], raw.protect, (name) => name),
     windows: asList(raw.windows).map((window, index) =>
       compileWindow(report, [...path, 'windows', ...(Array.isArray(raw.windows) ? [index] : [])], window),
     ),
@@ -54,18 +54,23 @@ function peopleOf(report: Report, path: Path, raw: RawPeople): PeopleRule {
   return { permission: raw.permission ?? null, people, teams };
 }
 
-/** A list without what is in it twice, which is reported. Capital letters make no difference. */
-function once(report: Report, path: Path, raw: string | readonly string[] | undefined): readonly string[] {
+/** A list as it is; what is in it twice is reported. Capital letters make no difference on GitHub, but for checks' names. */
+function once(
+  report: Report,
+  path: Path,
+  raw: string | readonly string[] | undefined,
+  same: (name: string) => string = (name) => name.toLowerCase(),
+): readonly string[] {
   const seen = new Set<string>();
   for (const [index, name] of asList(raw).entries()) {
-    if (seen.has(name.toLowerCase()))
+    if (seen.has(same(name)))
       report.error(
         'named-twice',
         report.yaml.at([...path, index]),
         `${show(path)} names "${name}" twice.`,
         'Remove one of them.',
       );
-    seen.add(name.toLowerCase());
+    seen.add(same(name));
   }
   return asList(raw);
 }
@@ -85,6 +90,7 @@ export function checkAfter(
     const { name } = environment;
     const path = ['environments', name, 'after'];
     const list = Array.isArray(Object(raw[name])['after']);
+    const seen = new Set<string>();
     for (const [index, before] of environment.rules.after.entries()) {
       const at = report.yaml.at(list ? [...path, index] : path);
       if (before === name) {
@@ -97,9 +103,12 @@ export function checkAfter(
       } else if (!known.has(before)) {
         const message = `The environment "${name}" comes after "${before}", and there is no such environment.`;
         report.error('unknown-environment', at, message, guess(report, before, others(name)));
+      } else if (seen.has(before)) {
+        report.error('named-twice', at, `"${before}" is named twice.`, 'Remove one of them.');
       } else {
         checkSameImages(report, at, environment, byName.get(before));
       }
+      seen.add(before);
     }
     edges.set(
       name,
