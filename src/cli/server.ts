@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseEnv, promisify } from 'node:util';
 import type { ZodType } from 'zod';
+import { harmless } from '#src/model/harmless.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { isRepositoryName } from '#src/model/secret.ts';
 import { errorShape } from '#src/web/api-shapes.ts';
@@ -99,8 +100,9 @@ function answerOf<T>(base: string, { status, headers }: Response, text: string, 
     );
   }
   if (refused.success) {
-    if (status >= 500) throw new PlatformError(`${base} failed: ${refused.data.error}`);
-    throw new UserError(refused.data.error);
+    const why = refused.data.error.split('\n').map(harmless).join('\n');
+    if (status >= 500) throw new PlatformError(`${base} failed: ${why}`);
+    throw new UserError(why);
   }
   const answered = shape.safeParse(json);
   if (status === 200 && answered.success) return answered.data;
