@@ -34,7 +34,6 @@ export async function decideApproval(
   wake: Wake,
 ): Promise<{ readonly kind: 'accepted' | 'refused'; readonly message: string }> {
   const { run, by, decision, via } = asked;
-  const why = quoted(asked.reason ?? '');
   const why = asked.reason === undefined ? '' : `: ${asked.reason.replace(/\.+$/, '')}`;
   const { store } = parts;
   const job = (await store.runs.job(asked.job.id)) ?? asked.job;
