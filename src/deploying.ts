@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import { nothingDeploys } from './adapters/fake/nothing.ts';
 import type { GitHub } from './adapters/github/github.ts';
+import { openProbes } from './adapters/http/probes.ts';
+import { openCanaries } from './adapters/kubernetes/canaries.ts';
 import { openClusters } from './adapters/kubernetes/clusters.ts';
 import type { Parts } from './engine/parts.ts';
 import type { Operator } from './operator.ts';
@@ -12,5 +14,10 @@ export function openDeploying(
   logger: Logger,
 ): Pick<Parts, 'cluster' | 'canaries' | 'probes' | 'previews' | 'gitops'> {
   const kubernetes = { clusters: operator.clusters, logger: logger.child({ part: 'kubernetes' }) };
-  return { ...nothingDeploys, cluster: openClusters(kubernetes) };
+  return {
+    ...nothingDeploys,
+    cluster: openClusters(kubernetes),
+    canaries: openCanaries(kubernetes),
+    probes: openProbes({ servers: operator.prometheus }),
+  };
 }
