@@ -135,8 +135,8 @@ export const settingsTable = {
   }),
   SLIPWAY_TOKEN: setting<string | null>({
     group: 'Server',
-    default: 'none: the home page is closed',
-    help: 'Token that opens the home page with the last runs. At least 16 characters.',
+    default: 'none: these pages and the API are closed',
+    help: "The operator's token: opens the pages of runs and environments, and commands this server from elsewhere (command-line.md). At least 16 characters.",
     secret: true,
     parse: (value) => longEnough(value, 16),
     missing: () => null,
