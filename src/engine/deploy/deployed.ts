@@ -1,35 +1,51 @@
 import type { DeployWork, PreviewWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import type { Store } from '#src/engine/store.ts';
-import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
+import type { Approval, DeploymentRecord } from '#src/engine/store-deployments.ts';
 
 /**
- * A deployment's record, null as long as it hasn't begun, and the images that it rolls out as far as they are known: by
- * workload and container or, where there are none, by image job. Throws PlatformError if the store fails.
+ * A deployment's record, null as long as it hasn't begun; the images that it rolls out as far as they are known, by
+ * workload and container or, where there are none, by image job; and who approved it. Throws PlatformError if the store fails.
  */
 export async function deployedOf(
-  store: Pick<Store, 'deployments' | 'images'>,
+  store: Pick<Store, 'deployments' | 'images' | 'approvals'>,
   run: Run,
   job: Job,
-): Promise<{ readonly record: DeploymentRecord | null; readonly images: Readonly<Record<string, string>> }> {
+): Promise<Deployed> {
   const { work } = job.plan;
-  if (work.kind !== 'deploy' && work.kind !== 'preview') return { record: null, images: {} };
+  if (work.kind !== 'deploy' && work.kind !== 'preview') return { record: null, images: {}, approvals: [] };
   const record = await store.deployments.ofJob(job.id);
+  const approvals = await store.approvals.of(job.id, job.attempt);
+  return { record, approvals, images: await imagesOf(store, run, work, record) };
+}
+
+interface Deployed {
+  readonly record: DeploymentRecord | null;
+  readonly images: Readonly<Record<string, string>>;
+  readonly approvals: readonly Approval[];
+}
+
+async function imagesOf(
+  store: Pick<Store, 'images'>,
+  run: Run,
+  work: DeployWork | PreviewWork,
+  record: DeploymentRecord | null,
+): Promise<Readonly<Record<string, string>>> {
   const changes = (record?.changes ?? []).filter(({ after }) => after !== '');
   if (changes.length > 0) {
     const entries = changes.map(({ cluster, workload, container, after }) => [
       placeOf(cluster ?? null, workload, container ?? null),
       after,
     ]);
-    return { record, images: Object.fromEntries(entries) };
+    return Object.fromEntries(entries);
   }
   const byJob = await imagesByJob(store, run, work, record);
-  if (work.kind === 'preview' || work.rollout.length === 0) return { record, images: byJob };
+  if (work.kind === 'preview' || work.rollout.length === 0) return byJob;
   const entries = work.rollout.flatMap(({ cluster, namespace, name, container, image }) => {
     const found = byJob[image];
     return found === undefined ? [] : [[placeOf(cluster, `${namespace}/${name}`, container), found]];
   });
-  return { record, images: Object.fromEntries(entries) };
+  return Object.fromEntries(entries);
 }
 
 async function imagesByJob(

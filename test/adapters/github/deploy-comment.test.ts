@@ -133,7 +133,7 @@ it.each([
   ['is there', ended('d', { kind: 'success' }, { plan, finishedAt: 9 }), 'success', 9],
 ] as const)('a deployment that %s is a row', (_what, it, state, at) => {
   const seen = view([it], { trigger: command, pullRequest: 7 });
-  const deployed = { record: record(), images: { a: digest, b: digest, c: 'shop:latest' } };
+  const deployed = { record: record(), images: { a: digest, b: digest, c: 'shop:latest' }, approvals: [] };
   const report = deploymentOf(seen, it, false, deployed);
   expect(report && rowOf(seen.run, it, report, deployed, 'https://ci.example/j')).toEqual({
     run: 'run1',

@@ -27,6 +27,12 @@ describe('what is deployed', () => {
   const images = { 'shop/api/server': digest };
 
   it('stands on the check run: environment, commit, by whom, images, times', () => {
+    const said = { jobId: 'd', attempt: 1, at: 1, decision: 'approve' } as const;
+    const approvals = [
+      { ...said, gate: 'start', login: 'carol' },
+      { ...said, gate: 'step 2', login: '@dan' },
+      { ...said, gate: 'step 2', login: 'eve', decision: 'reject' as const },
+    ];
     const changes = [
       {
         workload: 'shop/api',
@@ -39,11 +45,12 @@ describe('what is deployed', () => {
     const { check } = show(
       ended('d', { kind: 'success' }, { plan }),
       { trigger: command },
-      { record: record({ changes }), images },
+      { record: record({ changes }), images, approvals },
     );
     expect(check.summary).toContain('| Environment | [production](https://shop.example) |');
     expect(check.summary).toContain('| Commit | `aaaaaaa` Add a basket |');
     expect(check.summary).toContain('| Asked for by | bob, by a button |');
+    expect(check.summary).toContain('| Approved by | carol, @\u200Bdan \\(step 2\\) |');
     expect(check.summary).toContain('began 2026-01-01 12:00 UTC, ended 2026-01-01 12:01 UTC');
     expect(check.summary).toContain(
       '| shop/api \\(server\\) | `ghcr.io/acme/shop@sha256:aaaa456789ab` | `ghcr.io/acme/shop@sha256:0123456789ab` | 3 of 3 |',
@@ -52,7 +59,7 @@ describe('what is deployed', () => {
 
   it('shows the report of the rollout in place of our table, and of a plan', () => {
     const report = '### Steps\n\n| | |\n|---|---|\n| 10% | done |\n\nby @ada';
-    const { check } = show({ ...runs(null), report }, {}, { record: null, images });
+    const { check } = show({ ...runs(null), report }, {}, { record: null, images, approvals: [] });
     expect(check.summary).toContain('| 10% | done |');
     expect(check.summary).toContain('by @\u200Bada');
     expect(check.summary).not.toContain('| Workload |');
@@ -81,7 +88,7 @@ describe('what is deployed', () => {
   });
 
   it('is told to other programs with the deployment', () => {
-    const { deployment } = show(job('d', { plan }), { trigger: command }, { record: null, images });
+    const { deployment } = show(job('d', { plan }), { trigger: command }, { record: null, images, approvals: [] });
     expect(deployment).toMatchObject({
       environment: 'production',
       production: true,
@@ -103,7 +110,7 @@ describe('what is deployed', () => {
 
   it('a preview is transient, and where it is, is known once it is there', () => {
     const planned = plannedOf('preview', { work: preview });
-    const there = { record: record({ details: { url: 'https://pr-7.other.example/(x)' } }), images: {} };
+    const there = { record: record({ details: { url: 'https://pr-7.other.example/(x)' } }), images: {}, approvals: [] };
     const { check, deployment } = show(ended('p', { kind: 'success' }, { plan: planned }), { pullRequest: 7 }, there);
     expect(check.title).toBe('Deployed to preview/pr-7 in 1 m 12 s');
     expect(check.summary).toContain('[preview/pr-7](https://pr-7.other.example/%28x%29)');
@@ -128,7 +135,7 @@ it('stays harmless and within the limits whatever people wrote', () => {
   const it = waits({ ...approval, given: Array.from({ length: 500 }, () => evil) }, evil);
   const trigger = { ...command, actor: evil, title: evil, params: { [evil]: evil } };
   const images = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`${evil}${i}`, evil]));
-  const { check, deployment } = show(it, { trigger }, { record: null, images });
+  const { check, deployment } = show(it, { trigger }, { record: null, images, approvals: [] });
   expect(Buffer.byteLength(check.summary)).toBeLessThanOrEqual(65_535);
   expect(check.summary).not.toMatch(/<img|^# Done|[^\\]\]\(\$|@acme/m);
   expect(check.title.length).toBeLessThanOrEqual(255);

@@ -58,7 +58,11 @@ export function record(change: Partial<DeploymentRecord> = {}): DeploymentRecord
   };
 }
 
-export function show(it: Job, change: Partial<Run> = {}, deployed: Deployed = { record: null, images: {} }) {
+export function show(
+  it: Job,
+  change: Partial<Run> = {},
+  deployed: Deployed = { record: null, images: {}, approvals: [] },
+) {
   const seen = view([it], change);
   return {
     check: checkRunOf(seen, it, { detailsUrl: 'https://ci.example/j', excerpt: '', deployed }),

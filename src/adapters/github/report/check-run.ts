@@ -61,10 +61,8 @@ export function checkRunOf(
     summary: cutBytes(summaryOf(view, job, extras.detailsUrl, deployed), maxBytes),
     text: textOf(job, extras),
     annotations: completed ? checkAnnotations(job.annotations) : [],
-    // What isn't there any more isn't rolled back.
-    actions: buttonsOf({ ...job, cancel: job.cancel ?? view.run.cancel }).filter(
-      ({ identifier }) => !(identifier === 'roll-back' && isReplaced(job, deployed)),
-    ),
+    // What isn't there any more is neither rolled back nor promoted.
+    actions: isReplaced(job, deployed) ? [] : buttonsOf({ ...job, cancel: job.cancel ?? view.run.cancel }),
   };
 }
 

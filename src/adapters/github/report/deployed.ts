@@ -1,6 +1,6 @@
 import { when } from '#src/model/deploy/words.ts';
 import { codeIn, markdownTable, quietMentions } from '#src/model/markdown.ts';
-import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
+import type { Approval, DeploymentRecord } from '#src/engine/store-deployments.ts';
 import type { Trigger } from '#src/model/event.ts';
 import type { DeployWork, PreviewWork, Work } from '#src/model/plan.ts';
 import type { Job, RunView } from '#src/model/run.ts';
@@ -12,9 +12,11 @@ export interface Deployed {
   readonly record: DeploymentRecord | null;
   /** The images that it rolls out, as far as they are known: by workload and container, or by image job. */
   readonly images: Readonly<Record<string, string>>;
+  /** What people decided on it in this attempt, oldest first. */
+  readonly approvals: readonly Approval[];
 }
 
-export const notDeployed: Deployed = { record: null, images: {} };
+export const notDeployed: Deployed = { record: null, images: {}, approvals: [] };
 
 /** True for jobs that GitHub shows as deployments, too. */
 export function isDeployment(work: Work): work is DeployWork | PreviewWork {
@@ -51,6 +53,7 @@ export function factsOf(view: RunView, job: Job, deployed: Deployed): string {
     ['Commit', `${codeIn(trigger.sha.slice(0, 7))} ${escapeMarkdown(cut(trigger.title, 200))}`],
     [asked(trigger), `${escapeMarkdown(trigger.actor)}${via(trigger)}`],
     ...mode(work),
+    ...decisions(deployed),
     ['Times', times(view, job)],
   ];
   const table = markdownTable(['', ''], facts);
@@ -104,6 +107,14 @@ function mode(work: DeployWork | PreviewWork): readonly (readonly [string, strin
   if (work.kind === 'preview' || work.mode === undefined || work.mode === 'deploy') return [];
   if (work.mode === 'rollback') return [['Kind', 'Rollback: what ran before is restored, without order and steps']];
   return work.mode === 'promote' ? [['Kind', 'Promotion: the same images']] : [];
+}
+
+/** Who let it go on; who refused it says so in its end. */
+function decisions({ approvals }: Deployed): readonly (readonly [string, string])[] {
+  const given = approvals.filter(({ decision }) => decision === 'approve').slice(0, maxRows);
+  if (given.length === 0) return [];
+  const names = given.map(({ login, gate }) => escapeMarkdown(gate === 'start' ? login : `${login} (${gate})`));
+  return [['Approved by', names.join(', ')]];
 }
 
 function times({ run }: RunView, { queuedAt, startedAt, finishedAt }: Job): string {
