@@ -270,6 +270,54 @@ export const nearlyRight = fc.record({
   preview: rarely(fc.constantFrom({ manifests: 'a', images: { x: 'b' } }, { manifests: ['a/*'], keep: '1d' })),
 });
 
+/** Right but for its order, its steps and its addresses: every event but a stranger's deploys somewhere. */
+const between = fc.constantFrom<unknown>(
+  'approval',
+  { pause: '5m' },
+  { job: 'smoke' },
+  { job: 'test' },
+  { probe: 'https://x.example/${{ event.sha }}', count: 2, failures: 1 },
+  { prometheus: 'main', query: 'up', min: 1 },
+);
+const order = ['staging', 'production', 'europe'] as const;
+const place = (name: string, index: number) =>
+  fc.record({
+    on: fc.constant({ branch: '**', tag: '**' }),
+    after: index === 0 ? fc.constant(undefined) : rarely(fc.subarray(order.slice(0, index), { minLength: 1 })),
+    approvals: rarely(fc.constant(1)),
+    queue: rarely(fc.constantFrom('all', 'newest')),
+    steps: rarely(
+      fc
+        .tuple(fc.array(between, { maxLength: 3 }), fc.array(between, { maxLength: 3 }))
+        .map(([first, second]) => ['5%', ...first, '50%', ...second]),
+    ),
+    rollout: fc
+      .subarray(['api', 'web'], { minLength: 1 })
+      .map((images) =>
+        ['api', ...images].map((image, nth) => ({ deployment: `${name}/w${nth}`, container: 'c', image })),
+      ),
+  });
+const condition = rarely(fc.constantFrom<string | boolean>(false, 'always()', "event.kind == 'tag'"));
+export const deploying = fc.record({
+  jobs: fc.record({
+    test: fc.record({ image: fc.constant('x'), run: fc.constant('y'), if: condition }),
+    smoke: fc.record({
+      image: fc.constant('x'),
+      run: fc.constant('y'),
+      needs: rarely(fc.constant('test')),
+      if: condition,
+    }),
+    api: fc.record({ build: fc.constant({ image: 'a/api' }), needs: rarely(fc.constant('test')), if: condition }),
+    web: fc.record({ build: fc.constant({ image: 'a/web' }), needs: rarely(fc.constant(['test', 'api'])) }),
+  }),
+  environments: fc.record({
+    staging: place('staging', 0),
+    production: place('production', 1),
+    europe: place('europe', 2),
+  }),
+  preview: rarely(fc.constant({ manifests: 'a', images: { 'a/api': 'api' } })),
+});
+
 export const asYaml = (value: unknown) => JSON.stringify(value, null, 1) ?? '';
 export const anyFile = fc.oneof(
   anyText,

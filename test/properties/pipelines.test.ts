@@ -14,7 +14,7 @@ import { advance } from '#src/model/run.ts';
 import { comesFromFork } from '#src/model/trust.ts';
 import { plan } from '#src/planner/plan.ts';
 import { jobOf } from '#test/model/samples.ts';
-import { anyFile, anyKey, asYaml, nearlyRight } from './pipeline-files.ts';
+import { anyFile, anyKey, asYaml, deploying, nearlyRight } from './pipeline-files.ts';
 import { check, checkLater, madeOf, patience, repository, subject, triggers } from './support.ts';
 
 /** Lines and columns count from 1; a place may stand right after the last character. */
@@ -34,13 +34,13 @@ function refuseForeignPlaces(text: string, diagnostics: readonly Diagnostic[]): 
   }
 }
 
-function planned(pipeline: Pipeline, trigger: Trigger): void {
+function planned(pipeline: Pipeline, trigger: Trigger): readonly PlannedJob[] {
   const preview = pipeline.preview ? ({ kind: 'preview', spec: pipeline.preview } as const) : null;
   const options = { message: '', done: new Set<string>(), strange: false, preview, showsPlan: true };
   const answer = plan(pipeline, trigger, repository, options);
   if (answer.kind === 'refused') {
     expect(answer.message).not.toBe('');
-    return;
+    return [];
   }
   const { jobs } = answer.plan;
   const keysOf = jobs.map((each) => each.key);
@@ -55,6 +55,7 @@ function planned(pipeline: Pipeline, trigger: Trigger): void {
     if (comesFromFork(trigger)) expect(['script', 'image']).toContain(each.work.kind);
   }
   expect(endOf(jobs, trigger)).toBe('success');
+  return jobs;
 }
 
 /** How a run with this plan ends if everything succeeds that begins: no job waits for ever. */
@@ -123,6 +124,24 @@ describe(subject('pipeline files'), () => {
         planned(compiled.pipeline, trigger);
       });
       expect(compilable).toBeGreaterThan(0);
+    },
+    patience,
+  );
+
+  it(
+    'plans deployments so that every run ends, whatever comes first',
+    () => {
+      const seen = { deployments: 0, checks: 0, previews: 0 };
+      check(fc.tuple(deploying, triggers), ([file, trigger]) => {
+        const compiled = compileFile('slipway.yml', asYaml(file));
+        if (compiled.kind !== 'pipeline') throw new Error(JSON.stringify(compiled));
+        for (const { work, heldBy } of planned(compiled.pipeline, trigger)) {
+          if (work.kind === 'deploy') seen.deployments += 1;
+          if (heldBy !== undefined) seen.checks += 1;
+          if (work.kind === 'preview') seen.previews += 1;
+        }
+      });
+      expect(Math.min(...Object.values(seen))).toBeGreaterThan(10);
     },
     patience,
   );
