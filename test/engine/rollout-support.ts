@@ -18,7 +18,7 @@ const complete: FakeStep[] = [
   { afterMs: 500, updated: 1, replicas: 3 },
   { afterMs: 500 },
 ];
-const behaviours: Record<string, readonly FakeStep[]> = {
+export const behaviours: Record<string, readonly FakeStep[]> = {
   [old]: [{ afterMs: 100 }],
   [good]: complete,
   crash: [
@@ -136,6 +136,6 @@ export async function roll(
   return { ...result, lastLines, patchedWhenPlanned, progress, stored, patches: cluster.patches, tookMs: time.now() };
 }
 
-export const gone = new PlatformError('The API server of cluster default can’t be reached (ECONNREFUSED).');
+const gone = new PlatformError('The API server of cluster default can’t be reached (ECONNREFUSED).');
 export const api = (image: string, more: Partial<RolloutItem> = {}) => ({ target: target('shop/api'), image, ...more });
 export const web = (image: string) => ({ target: target('shop/web'), image });

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { fakeTrouble } from '#src/adapters/fake/cluster.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
-import { api, good, gone, old, roll, target, web } from './rollout-support.ts';
+import { api, behaviours, good, old, roll, target, web } from './rollout-support.ts';
 
 describe('rollOut', () => {
   it('rolls one workload after the other and says how it goes', async () => {
