@@ -286,9 +286,6 @@ export type RawPeople = z.infer<z.ZodObject<typeof people>>;
 export type RawApprovals = NonNullable<RawEnvironment['approvals']>;
 export type RawWindow = z.infer<typeof window>;
 export type RawStep = z.infer<typeof stepMap>;
-export type RawBlueGreen = z.infer<typeof blueGreen>;
-export type RawGitOps = z.infer<typeof gitops>;
-export type RawPreview = z.infer<typeof preview>;
 
 const has = (...keys: readonly string[]) => ({ required: keys });
 const none = (...keys: readonly string[]) => ({ not: { anyOf: keys.map((key) => has(key)) } });
