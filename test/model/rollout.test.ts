@@ -43,6 +43,7 @@ const pull: Trouble = {
 };
 const crash: Trouble = { ...pull, kind: 'crash', reason: 'CrashLoopBackOff', message: '', restarts: 3, exitCode: 1 };
 const unready: Trouble = { ...pull, kind: 'unready', reason: 'Unhealthy', message: 'Readiness probe failed: 404' };
+const ended: Trouble = { ...pull, kind: 'ended', reason: 'RolloutAborted', message: 'analysis failed' };
 const exceeded = [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded', message: '' }];
 const newAvailable = [{ type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: '' }];
 const half = { updated: 1, available: 2, replicas: 3 };
@@ -183,6 +184,79 @@ describe('assess', () => {
       'complete',
       /not verified/,
     ],
+    [
+      'DeploymentConfig whose new ReplicationController isn’t complete',
+      { kind: 'deploymentconfig', settled: false },
+      {},
+      'progressing',
+      /2 of 2/,
+    ],
+    ['DeploymentConfig done', { kind: 'deploymentconfig' }, {}, 'complete', /2 of 2/],
+    [
+      'DeploymentConfig whose deployer failed',
+      { kind: 'deploymentconfig', ...half, troubles: [{ ...ended, reason: 'DeploymentFailed' }] },
+      {},
+      'failed',
+      /cluster itself ended the rollout \(DeploymentFailed\): analysis failed\./,
+    ],
+    ['Rollout done, old pods still there', { kind: 'rollout', replicas: 4 }, {}, 'complete', /2 of 2/],
+    ['Rollout before it is healthy', { kind: 'rollout', settled: false }, {}, 'progressing', /2 of 2/],
+    [
+      'Rollout at a step of its own',
+      { kind: 'rollout', settled: false, held: 'waits at a step of its own' },
+      {},
+      'progressing',
+      /^shop\/api: waits at a step of its own$/,
+    ],
+    [
+      'Rollout at a step of its own, to the end',
+      { kind: 'rollout', settled: false, held: 'waits at a step of its own' },
+      { now: 600_000 },
+      'failed',
+      /after 10 min\. It waits at a step/,
+    ],
+    [
+      'Rollout at a step with a pod that crashes',
+      { kind: 'rollout', settled: false, held: 'waits at a step of its own', troubles: [crash] },
+      {},
+      'progressing',
+      /CrashLoopBackOff/,
+    ],
+    [
+      'Rollout that aborted, for a crash',
+      { kind: 'rollout', settled: false, troubles: [{ ...crash, restarts: 1 }, ended] },
+      {},
+      'failed',
+      /exits with code 1/,
+    ],
+    [
+      'Rollout that aborted before, as long as the new generation isn’t observed',
+      { kind: 'rollout', settled: false, observedGeneration: 1, troubles: [ended] },
+      {},
+      'progressing',
+      /waiting for the cluster/,
+    ],
+    [
+      'another container that was set too, and is ours',
+      { generation: 3, observedGeneration: 3, images: { app: 'r/api:new', proxy: 'p:new' } },
+      { images: { app: 'r/api:new', proxy: 'p:new' } },
+      'complete',
+      /2 of 2/,
+    ],
+    [
+      'another container that was set too, and is somebody else’s now',
+      { generation: 3, observedGeneration: 3, images: { app: 'r/api:new', proxy: 'p:other' } },
+      { images: { app: 'r/api:new', proxy: 'p:new' } },
+      'failed',
+      /somebody else set the image to p:other/,
+    ],
+    [
+      'a container that is gone',
+      { generation: 3, observedGeneration: 3, images: {} },
+      { images: { app: 'r/api:new' } },
+      'failed',
+      /the container is gone/,
+    ],
   ])('%s', (_name, state, change, kind, text) => {
     const verdict = assess({ ...done, ...state }, { ...context, ...change });
     expect(verdict.kind).toBe(kind);
@@ -200,6 +274,8 @@ describe('refusal', () => {
     ['healthy', {}, /^accepted$/],
     ['zero replicas', { wanted: 0 }, /^accepted$/],
     ['paused', { paused: true }, /paused.*kubectl rollout resume/],
+    ['paused DeploymentConfig', { paused: true, kind: 'deploymentconfig' }, /oc rollout resume dc\/api -n shop/],
+    ['paused Rollout', { paused: true, kind: 'rollout' }, /kubectl argo rollouts promote api -n shop/],
     ['OnDelete', { strategy: 'OnDelete', kind: 'daemonset' }, /OnDelete.*RollingUpdate/],
     ['partition above all', { kind: 'statefulset', partition: 2 }, /partition 2 with 2 replicas/],
   ])('%s', (_name, state, text) => {
