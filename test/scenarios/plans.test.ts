@@ -68,6 +68,38 @@ function asked(change: Partial<DeployTrigger>): DeployTrigger {
 const broken = { 'slipway.yml': 'jobs: 7' };
 const gone = new PlatformError('GitHub does not answer.');
 
+describe('environments that come after each other', () => {
+  const both = SHOP.replace('    on: { branch: main }', '    on: { tag: "v*" }').replace(
+    '  production:\n',
+    '  production:\n    on: { tag: "v*" }\n    after: staging\n',
+  );
+  const commits = { a1: { 'slipway.yml': both } };
+
+  it('are deployed to in that order by one run, with the same digest', async () => {
+    const s = await scenario(options({ commits }));
+    const view = await s.play(trigger(tag('a1')));
+    expect(outcomes(view)).toMatchObject({ 'deploy staging': 'success', 'deploy production': 'success' });
+    const [first, second] = s.cluster.patches.map((patch) => patch.split('='));
+    expect([first?.[0], second?.[0]]).toEqual(['staging/api', 'shop/api']);
+    expect(second?.[1]).toBe(first?.[1]);
+  });
+
+  it('get nothing that failed before', async () => {
+    const s = await scenario(
+      options({
+        commits,
+        policy: { refuseRollout: (_, { namespace }) => (namespace === 'staging' ? 'Not today.' : null) },
+      }),
+    );
+    const view = await s.play(trigger(tag('a1')));
+    expect(outcomes(view)).toMatchObject({
+      'deploy staging': 'failure: Not today.',
+      'deploy production': 'skipped: "deploy staging" failed.',
+    });
+    expect(s.cluster.patches).toEqual([]);
+  });
+});
+
 describe('a rollback', () => {
   const restore = { deployment: 'd1', images: { image: digest }, rollout: [production] };
 
