@@ -29,12 +29,12 @@ export interface GitOpsRequest {
   /** Aborted when the server stops or the job is another's. */
   readonly leave: AbortSignal;
   readonly time: RolloutTime;
-  /** For making the commit or opening the pull request; its merge has time of its own. */
+  /** Until the commit is made, or the pull request is merged. */
   readonly timeoutMs: number;
 }
 
-/** A pull request waits so long for its merge. */
-export const mergeMs = 7 * 24 * 60 * 60_000;
+/** A pull request that couldn't be opened in this time is given up, however long its merge may take. */
+const openMs = 30 * 60_000;
 /** Whoever merges soon waits for the answer; nobody does after days. */
 const lookMs = { least: 15_000, most: 120_000 };
 const longestPauseMs = 15_000;
@@ -81,7 +81,8 @@ async function attempt(request: GitOpsRequest): Promise<Outcome> {
   const begun: GitOpsProgress = stored ?? { attempt: job.attempt, since: parts.clock.now() };
   if (stored === null) await request.save(begun);
   if (begun.pullRequest !== undefined) return await followed(request, begun, begun.pullRequest);
-  const deadline = deadlineSince(begun.since ?? parts.clock.now(), request.timeoutMs, parts.clock, time);
+  const makeMs = spec.pullRequest ? Math.min(openMs, request.timeoutMs) : request.timeoutMs;
+  const deadline = deadlineSince(begun.since ?? parts.clock.now(), makeMs, parts.clock, time);
   const changed = await persist(request, deadline, () => change(request, begun, wishes, words));
   if (!('pullRequest' in changed)) return changed;
   return await followed(request, changed.progress, changed.pullRequest);
@@ -174,10 +175,10 @@ function edit(
 }
 
 async function followed(request: GitOpsRequest, progress: GitOpsProgress, number: number): Promise<Outcome> {
-  const { parts, spec, say, leave, signal, time } = request;
+  const { parts, spec, say, leave, signal, time, timeoutMs } = request;
   const name = `${spec.repository}#${number}`;
   const both = AbortSignal.any([signal, leave]);
-  const deadline = deadlineSince(progress.since ?? parts.clock.now(), mergeMs, parts.clock, time);
+  const deadline = deadlineSince(progress.since ?? parts.clock.now(), timeoutMs, parts.clock, time);
   say(`waiting for the merge of ${progress.url ?? name}`);
   for (;;) {
     const pull = await look(request, number, both);
@@ -193,10 +194,10 @@ async function followed(request: GitOpsRequest, progress: GitOpsProgress, number
     }
     if (signal.aborted) return await withdrawn(request, number, cancelled(request));
     if (left(deadline, time) <= 0) {
-      const reason = `${progress.url ?? name} wasn't merged within 7 days.`;
+      const reason = `${progress.url ?? name} wasn't merged within ${spanOf(timeoutMs)}.`;
       return await withdrawn(request, number, { kind: 'timed_out', reason });
     }
-    const waited = mergeMs - left(deadline, time);
+    const waited = timeoutMs - left(deadline, time);
     const pause = Math.min(lookMs.most, Math.max(lookMs.least, waited / 60), Math.max(1, left(deadline, time)));
     await time.sleep(pause, both).catch(() => undefined);
     leave.throwIfAborted();
@@ -272,4 +273,12 @@ function cancelled({ signal }: GitOpsRequest): Extract<Outcome, { readonly kind:
 function doubtful({ spec }: GitOpsRequest, outcome: Extract<Outcome, { readonly kind: 'cancelled' }>): Outcome {
   const what = spec.pullRequest ? 'a pull request of Slipway is open there' : 'a commit was made there';
   return { ...outcome, reason: `${outcome.reason} Look at ${spec.repository}: it may be that ${what}.` };
+}
+
+/** `7 days`, `12 hours`, `90 minutes`. */
+function spanOf(ms: number): string {
+  const minutes = Math.round(ms / 60_000);
+  const [count, unit] =
+    minutes % 1440 === 0 ? [minutes / 1440, 'day'] : minutes % 60 === 0 ? [minutes / 60, 'hour'] : [minutes, 'minute'];
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

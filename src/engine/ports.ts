@@ -22,8 +22,11 @@ export interface Source {
   resolve(repository: Repository, ref: string, signal: AbortSignal): Promise<string | null>;
   /** Message of the commit. Fetches `ref` if the commit isn't known yet. */
   message(repository: Repository, commit: Commit, signal: AbortSignal): Promise<string>;
-  /** Paths of all files at the commit that lie no deeper than two folders (enough for detection). */
-  list(repository: Repository, commit: Commit, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Paths of all files at the commit that lie no deeper than two folders (enough for detection); with `folder` (no slash at
+   * its ends) of all files in that, however deep. Regular files only.
+   */
+  list(repository: Repository, commit: Commit, signal: AbortSignal, folder?: string): Promise<readonly string[]>;
   /** Contents by path; null where there is no such file. Refuses files over 1 MB with UserError. */
   read(
     repository: Repository,

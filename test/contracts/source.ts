@@ -56,6 +56,15 @@ export function sourceContract(name: string, make: () => Promise<SourceUnderTest
       );
     });
 
+    it('lists all files of a folder, however deep', async () => {
+      const { source, repository, commit } = made;
+      const inside = Object.keys(contractFiles).filter((path) => path.startsWith('a/'));
+      expect([...(await source.list(repository, commit, signal, 'a'))].sort()).toEqual(inside.sort());
+      expect(inside).toContain('a/b/c/d.txt');
+      for (const strange of ['absent', 'a/../a', '..', '.git', ':(top)a', '-r'])
+        expect([strange, await source.list(repository, commit, signal, strange)]).toEqual([strange, []]);
+    });
+
     it('reads files, and null for what is no file of the repository', async () => {
       const { source, repository, commit } = made;
       const strange = [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createFakeGitOps, type FakeGitOps } from '#src/adapters/fake/gitops.ts';
 import { LostJob } from '#src/engine/errors.ts';
-import { deployByCommit, mergeMs } from '#src/engine/gitops.ts';
+import { deployByCommit } from '#src/engine/gitops.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import type { GitOps } from '#src/engine/ports-deploy.ts';
 import type { GitOpsProgress } from '#src/engine/store-deployments.ts';
@@ -33,6 +33,8 @@ const spec: GitOpsSpec = {
   changes: [{ file, field: 'spec.image', image: 'image', value: 'reference' }],
   pullRequest: false,
 };
+
+const days = 7 * 24 * 60 * 60_000;
 
 interface Given {
   readonly spec?: Partial<GitOpsSpec>;
@@ -117,7 +119,7 @@ function openWorld(given: Given = {}): World {
       signal: cancel.signal,
       leave: new AbortController().signal,
       time: { steady: () => time.now(), sleep: mortal((ms, signal: AbortSignal) => time.sleep(ms, signal)) },
-      timeoutMs: 600_000,
+      timeoutMs: given.spec?.pullRequest ? days : 600_000,
     }).catch((error: unknown) => error as Error);
     return await Promise.race([outcome, died.promise]);
   }
@@ -296,7 +298,7 @@ describe('a deployment by pull request', () => {
       kind: 'timed_out',
       reason: expect.stringContaining('within 7 days'),
     });
-    expect(world.time.now()).toBe(mergeMs);
+    expect(world.time.now()).toBe(days);
     expect(world.gitops.pulls[0]).toMatchObject({ state: 'closed', comments: [expect.stringContaining('7 days')] });
   });
 

@@ -43,8 +43,9 @@ export async function openFolderSource(options: FolderSourceOptions): Promise<So
       if (top === null || commit.sha === noCommit) return '';
       return readMessage({ git, gitDir: await gitDirOf(git, root, signal), name: root, signal }, commit.sha);
     },
-    async list(_repository, _commit, signal) {
-      return (await filesOf(signal)).filter(isShallow);
+    async list(_repository, _commit, signal, folder) {
+      const files = await filesOf(signal);
+      return files.filter(folder === undefined ? isShallow : (path) => path.startsWith(`${folder}/`));
     },
     async read(_repository, _commit, paths, signal) {
       const files = new Set(await filesOf(signal));

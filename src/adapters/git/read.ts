@@ -19,12 +19,15 @@ export async function readMessage(place: Place, sha: string): Promise<string> {
   return out.toString().trimEnd();
 }
 
-export async function listFiles(place: Place, sha: string): Promise<string[]> {
-  const entries = await lsTree(place, ['-r', '-z', sha], 64 * 1024 * 1024).catch((error: unknown) => {
+/** All that aren't deep, or all in a folder. */
+export async function listFiles(place: Place, sha: string, folder?: string): Promise<string[]> {
+  if (folder !== undefined && !isRepositoryPath(folder)) return [];
+  const within = folder === undefined ? [] : ['--', `${folder}/`];
+  const entries = await lsTree(place, ['-r', '-z', sha, ...within], 64 * 1024 * 1024).catch((error: unknown) => {
     if (!(error instanceof TooMuchOutput)) throw error;
     throw new UserError(`The commit ${sha} holds more files than are looked through: their names take over 64 MB.`);
   });
-  return entries.filter((entry) => isShallow(entry.path)).map((entry) => entry.path);
+  return entries.map((entry) => entry.path).filter((path) => folder !== undefined || isShallow(path));
 }
 
 /** No deeper than two folders. */

@@ -66,7 +66,8 @@ export async function openGitSource(options: GitSourceOptions): Promise<GitSourc
     },
     message: (repository, commit, signal) =>
       healing(repository, commit, signal, (place) => readMessage(place, commit.sha)),
-    list: (repository, commit, signal) => healing(repository, commit, signal, (place) => listFiles(place, commit.sha)),
+    list: (repository, commit, signal, folder) =>
+      healing(repository, commit, signal, (place) => listFiles(place, commit.sha, folder)),
     read: (repository, commit, paths, signal) =>
       healing(repository, commit, signal, (place) => readFiles(place, commit.sha, paths)),
     tree: (repository, commit, signal) => healing(repository, commit, signal, () => lend(repository, commit, signal)),
