@@ -1,11 +1,10 @@
 import type { RolloutStep, StepsFailure, StepsWorkload } from '#src/model/delivery.ts';
-import type { ApprovalRule } from '#src/model/deploy-rules.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { isComplete, type WorkloadState } from '#src/model/rollout.ts';
 import type { Result } from '#src/model/steps.ts';
 import { duration } from '#src/model/steps-report.ts';
 import { check } from './checks.ts';
-import { approvalsOf } from './deploy/approvals.ts';
+import { approvalRuleOf, approvalsOf } from './deploy/approvals.ts';
 import { follow } from './rollout-follow.ts';
 import { messageOf, nameOf } from './rollout-words.ts';
 import type { Stepping } from './steps-book.ts';
@@ -62,9 +61,9 @@ async function pause({ clock, time, book }: Stepping, seconds: number, signal: A
 }
 
 async function approval(stepping: Stepping, number: number, signal: AbortSignal): Promise<Result> {
-  const { parts, job, clock, book } = stepping;
-  const rule = approvalRule(stepping);
+  const { parts, job, work, clock, book } = stepping;
   const gate = `step ${number}`;
+  const rule = approvalRuleOf(work, gate);
   const until = book.now().since + approvalMs;
   let shown = '';
   for (;;) {
@@ -93,12 +92,6 @@ async function approval(stepping: Stepping, number: number, signal: AbortSignal)
     await heard(stepping, lookMs, signal);
     signal.throwIfAborted();
   }
-}
-
-/** The environment's own rule; without one, one person who may deploy there. */
-function approvalRule({ work }: Stepping): ApprovalRule {
-  const { approvals = null, allow = null } = work.rules ?? {};
-  return approvals ?? { count: 1, by: allow ?? { permission: 'write', people: [], teams: [] } };
 }
 
 /** Settles only when pods beside a workload fail by the rules of a plain rollout; what can't be seen is no failure. */
