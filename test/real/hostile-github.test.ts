@@ -71,6 +71,12 @@ it.each([3])(
         expect(allowed).toContain(each.statuses.at(-1)?.state);
       }
     }
+    for (const { owner } of repositories) {
+      const told = hub.comments(`${owner}/shop`, 1).filter(({ body }) => body.endsWith('<!-- slipway deployments -->'));
+      expect(told.map(({ body }) => body.match(/^\| staging-.*?\|.*?\|/gm))).toEqual([
+        rowsOf(expected, `${owner}/shop`),
+      ]);
+    }
     for (const { repository, body } of comments) {
       const all = hub.comments(`${repository.owner}/shop`, 1).map((each) => each.body.split('\n')[0]);
       expect(all.filter((each) => each === body)).toEqual([body]);
@@ -92,6 +98,17 @@ function runsOf(hub: GitHub, repository: string, jobId: string): CheckRun[] {
   return [...hub.world.repo(repository).runs.values()].filter(({ externalId }) => externalId === jobId);
 }
 
+/** The rows of the comment on the pull request, as far as they say where and what became of it. */
+function rowsOf(expected: readonly Expected[], repository: string): readonly string[] {
+  const words = { success: '✅ Deployed', failure: '❌ Failed' };
+  return expected
+    .filter((it) => it.repository === repository && it.deploys)
+    .map(({ shown: ends }, index) => {
+      const kind = ends.at(-1)?.outcome.kind as string;
+      return `| staging-${index + 1} | ${words[kind as keyof typeof words] ?? '❌ Ended'} |`;
+    });
+}
+
 function payloadOf({ payload }: Deployment): { readonly job: string; readonly attempt: number } {
   return payload as { readonly job: string; readonly attempt: number };
 }
@@ -101,9 +118,12 @@ async function shown(hub: GitHub, { repository, jobId, deploys, shown: wanted }:
   await until(async () => {
     const checks = runsOf(hub, repository, jobId);
     const made = hub.deployments(repository).filter((each) => payloadOf(each).job === jobId);
-    const ends = made.filter((each) => !['queued', 'in_progress', undefined].includes(each.statuses.at(-1)?.state));
+    const ends = made.filter(
+      (each) => !['pending', 'queued', 'in_progress', undefined].includes(each.statuses.at(-1)?.state),
+    );
     const last = checks.at(-1);
-    const whole = last?.status === 'completed' && last.annotations.length === wanted.at(-1)?.messages.length;
+    const over = last?.status === 'completed' && last.conclusion !== 'action_required';
+    const whole = over && last.annotations.length === wanted.at(-1)?.messages.length;
     return whole && checks.length === wanted.length && (!deploys || ends.length === wanted.length);
   }, 60_000);
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Owned, RunStore } from '#src/engine/store.ts';
 import type { Annotation } from '#src/model/annotation.ts';
+import type { JobGate } from '#src/model/deploy-rules.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
 import type { Repository } from '#src/model/repository.ts';
@@ -18,9 +19,10 @@ export class ScriptedRuns {
     this.#changed = changed;
   }
 
+  /** A run of the pull request #1's commit. */
   async create(repository: Repository, sha: string, branch: string, jobs: readonly PlannedJob[]): Promise<RunView> {
     const trigger = { kind: 'push' as const, branch, sha, ref: `refs/heads/${branch}`, actor: 'ada', title: branch };
-    const { run } = await this.#runs.create({ repository, trigger, pullRequest: null, at: Date.now() });
+    const { run } = await this.#runs.create({ repository, trigger, pullRequest: 1, at: Date.now() });
     const plan = { jobs, diagnostics: [], concurrency: null, pipelineFile: 'slipway.yml', at: Date.now() };
     await this.#runs.plan(run.id, plan);
     const view = await this.#runs.view(run.id);
@@ -29,8 +31,8 @@ export class ScriptedRuns {
     return view;
   }
 
-  async note(runId: string, jobId: string, note: string): Promise<void> {
-    await this.#runs.noteJob(jobId, note);
+  async note(runId: string, jobId: string, note: string, gate: JobGate | null = null): Promise<void> {
+    await this.#runs.noteJob(jobId, note, gate);
     this.#changed(runId);
   }
 
@@ -118,6 +120,12 @@ export async function live(
   const pause = (): Promise<void> => sleep(2 + random() * 60);
   for (let generation = 0; ; generation += 1) {
     if (random() < 0.3) await runs.note(runId, jobId, 'Waits for run 7 in the concurrency group "deploy".');
+    if (expected.deploys && random() < 0.6) {
+      for (const given of [[], ['carol']]) {
+        await runs.note(runId, jobId, 'Waits for approvals.', { kind: 'approval', gate: 'start', needed: 2, given });
+        await pause();
+      }
+    }
     await pause();
     await runs.queue(runId, jobId);
     await pause();
