@@ -94,6 +94,8 @@ function planJobs(
     room: { left: MAX_CHARACTERS, message: tooLarge(`more than ${MAX_CHARACTERS} characters`, MAX_CHARACTERS) },
     strange: options.strange,
   });
+  const count = all.length + checks.length;
+  if (count > MAX_JOBS) throw new EvaluationError(tooLarge(`${count} jobs`, MAX_JOBS));
   const between = checkJobs(environments, all);
   const jobs = trigger.kind === 'deploy' ? jobsOfDeploy(trigger, all, environments, between, options.done) : all;
   const planned = withPriorities([

@@ -188,6 +188,19 @@ describe('checks between steps', () => {
     });
   });
 
+  it('count as jobs of the plan', () => {
+    const steps = Array.from({ length: 40 }, () => '      - { job: smoke }').join('\n');
+    const many = Array.from(
+      { length: 13 },
+      (_, i) =>
+        `  e${i}:\n    on: { tag: v* }\n    rollout: [{ deployment: shop/a${i}, container: api, image: image }]\n    steps:\n      - 10%\n${steps}\n`,
+    );
+    expect(planned(plain + many.join(''), tag('v1'))).toEqual({
+      kind: 'refused',
+      message: 'The pipeline makes 525 jobs; 500 is the most that is run. Make a matrix smaller.',
+    });
+  });
+
   it('keep their names', () => {
     const file = plain.replace('test: { image', 'test: { name: "smoke (production, step 3)", image');
     expect(keys(jobs(file, tag('v1')))).toContain('smoke (production, step 3) #2');
