@@ -1,4 +1,5 @@
 import { isComplete, type WorkloadState } from './rollout.ts';
+import { explain } from './rollout-trouble.ts';
 
 /** How something that is deployed does now. */
 export interface Health {
@@ -23,7 +24,7 @@ export function workloadHealth(state: WorkloadState, expected: Readonly<Record<s
   const available = `${name}: ${state.available} of ${state.wanted} available`;
   if (isComplete(state, state.generation)) return { kind: 'healthy', message: available };
   const trouble = state.troubles[0];
-  if (trouble) return { kind: 'unhealthy', message: `${available}; ${trouble.reason}` };
+  if (trouble) return { kind: 'unhealthy', message: `${available}; ${explain(trouble).replace(/\.$/, '')}` };
   const kind = state.available >= state.wanted ? 'healthy' : 'unhealthy';
   return { kind, message: `${available}${state.paused ? ', paused' : ''}` };
 }

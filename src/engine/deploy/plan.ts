@@ -4,6 +4,7 @@ import { judgeChecks } from '#src/model/deploy/checks.ts';
 import { lockInTheWay, lockText } from '#src/model/deploy/locks.ts';
 import { judgeOrder } from '#src/model/deploy/order.ts';
 import { isOpen, nextOpening, openingText, windowsText } from '#src/model/deploy/windows.ts';
+import { list, quoted } from '#src/model/deploy/words.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { suggestion } from '#src/model/suggest.ts';
@@ -202,8 +203,8 @@ async function conditionsOf(
   if (rules.windows.length > 0) {
     const now = clock.now();
     const opens = isOpen(rules.windows, now) ? null : nextOpening(rules.windows, now);
-    const next = opens === null ? '' : ` The next one opens ${openingText(rules.windows, opens)}.`;
-    const text = `Only ${windowsText(rules.windows)}.${next}`;
+    const next = opens === null ? '' : ` The next window opens ${openingText(rules.windows, opens)}.`;
+    const text = `Deployments begin ${windowsText(rules.windows)} only.${next}`;
     conditions.push({ what: 'window', met: isOpen(rules.windows, now), text });
   }
   const jobs = new Set(rollout.map((target) => target.image));
@@ -228,12 +229,16 @@ async function checksOf(
 ): Promise<Condition> {
   const checks = await known(forge.checks(repository, sha));
   if (checks === undefined) {
-    return { what: 'checks', met: null, text: `GitHub doesn't say now how ${protect.join(', ')} stand.` };
+    return {
+      what: 'checks',
+      met: null,
+      text: `GitHub doesn't say now how these checks stand: ${list(protect.map(quoted))}.`,
+    };
   }
   const { bad, pending } = judgeChecks(protect, checks, []);
   if (bad.length > 0) return { what: 'checks', met: false, text: bad.join(' ') };
   if (pending.length > 0) return { what: 'checks', met: null, text: `Not succeeded yet: ${pending.join(', ')}.` };
-  return { what: 'checks', met: true, text: `Succeeded: ${protect.join(', ')}.` };
+  return { what: 'checks', met: true, text: `Succeeded: ${list(protect.map(quoted))}.` };
 }
 
 function orderOf(
