@@ -100,7 +100,13 @@ function offersOf(environments: readonly EnvironmentSpec[]): readonly string[] {
 async function loadRollback(parts: Parts, trigger: DeployTrigger): Promise<LoadedPlan> {
   const record = await parts.store.deployments.get(trigger.restore?.deployment ?? '');
   const job = record && (await parts.store.runs.job(record.jobId));
-  return { kind: 'plan', plan: rollbackPlan(trigger, job?.plan ?? null), file: '', diagnostics: [] };
+  const plan = rollbackPlan(trigger, job?.plan ?? null);
+  const [work] = plan.jobs.map((it) => it.work);
+  if (work?.kind === 'deploy' && work.rollout.length === 0 && !work.gitops) {
+    const reason = `Where the deployment that is to be restored went isn't known any more. Deploy its commit: /deploy ${trigger.environment} ${trigger.sha.slice(0, 7)}.`;
+    return ended({ kind: 'failure', reason });
+  }
+  return { kind: 'plan', plan, file: '', diagnostics: [] };
 }
 
 /** Digests move, nothing is built: the commit's own file has a say only if one of its jobs is a check between steps. */

@@ -121,6 +121,16 @@ describe('a rollback', () => {
     ]);
   });
 
+  it('of which nobody knows where it went is no success', async () => {
+    const s = await scenario(options());
+    const nowhere = { deployment: 'd1', images: { image: digest } };
+    expect((await s.play(trigger(asked({ mode: 'rollback', restore: nowhere })))).run.outcome).toEqual({
+      kind: 'failure',
+      reason:
+        "Where the deployment that is to be restored went isn't known any more. Deploy its commit: /deploy production b2.",
+    });
+  });
+
   it('has the time and the address that the deployment had which it restores', async () => {
     const s = await scenario(options());
     await s.play(trigger(asked({})));
