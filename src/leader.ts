@@ -34,6 +34,7 @@ export interface Leader {
 }
 
 const lookMs = 30_000;
+const tidyMs = 60_000;
 const cleanMs = 60 * 60_000;
 
 /**
@@ -76,17 +77,29 @@ export async function openLeader(parts: LeaderParts): Promise<Leader> {
   ];
   const looking = repeat(() => failingQuietly('runs could not be looked after', engine.driveAll()));
   const cleaning = repeat(() => failingQuietly('what is old could not be removed', parts.cleaner.clean()));
-  const timers = [setInterval(looking.ask, lookMs), setInterval(cleaning.ask, cleanMs)];
+  const tidying = repeat(() => failingQuietly('previews could not be looked after', engine.tidy()));
+  const timers = [
+    setInterval(looking.ask, lookMs),
+    setInterval(tidying.ask, tidyMs),
+    setInterval(cleaning.ask, cleanMs),
+  ];
   for (const timer of timers) timer.unref();
   dispatcher.wake();
   void reporter.resume();
   cleaning.ask();
+  tidying.ask();
 
   return {
     async close(deadlineMs) {
       for (const timer of timers) clearInterval(timer);
       for (const end of heard) end();
-      await Promise.all([dispatcher.close(), catchUp.close(), looking.settled(), cleaning.settled()]);
+      await Promise.all([
+        dispatcher.close(),
+        catchUp.close(),
+        looking.settled(),
+        tidying.settled(),
+        cleaning.settled(),
+      ]);
       await reporter.flush(deadlineMs);
       await reporter.close();
     },

@@ -5,6 +5,7 @@ import { cancelRun } from './cancel.ts';
 import { createGate, sleep } from './gate.ts';
 import { createIntake } from './intake.ts';
 import type { Parts } from './parts.ts';
+import { expirePreviews } from './previews.ts';
 import { driveRun } from './run.ts';
 import type { Worker } from './store.ts';
 import { createWorkers } from './workers.ts';
@@ -24,6 +25,8 @@ export interface Engine {
   takeOver(dead: Worker, alive: readonly Worker[]): Promise<boolean>;
   /** Looks at every unfinished run: words between servers may be lost. */
   driveAll(): Promise<void>;
+  /** Removes previews that are over. To be called now and then, by one server. */
+  tidy(): Promise<void>;
   /** Other servers took this one for dead: lets go of its jobs. */
   lose(): void;
   /** Resolves when the run is completed. For the command line and tests. */
@@ -139,6 +142,7 @@ export function createEngine(parts: Parts): Engine {
   return {
     intake: createIntake(parts, wake),
     driveAll,
+    tidy: () => expirePreviews(parts),
     sweep,
     wake,
 

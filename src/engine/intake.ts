@@ -8,6 +8,7 @@ import { comment } from './commands/index.ts';
 import { releaseClosed } from './deploy/locks.ts';
 import type { Parts } from './parts.ts';
 import { cancelRun } from './cancel.ts';
+import { removedPreview, removeIfClosed } from './previews.ts';
 import { released } from './releases.ts';
 import { rerun, restart } from './rerun.ts';
 
@@ -75,6 +76,8 @@ async function trigger(parts: Parts, repository: Repository, given: Trigger, wak
     );
   }
   void wake(run.id);
+  const preview = created || again || wanted.kind !== 'pull_request' ? null : await removedPreview(parts, run.id);
+  if (preview !== null) return await restart(parts, run.id, [preview], 'the pull request is worked on again', wake);
   if (again) return `Run ${run.id} starts over: its commit is the head again.`;
   return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;
 }
@@ -115,6 +118,7 @@ async function closed(parts: Parts, event: PullRequestClosed, wake: Wake): Promi
   const ended = endedByClosing(runs, event);
   await end(parts, ended, wake);
   await releaseClosed(parts, event.repository, event.number, wake);
+  await removeIfClosed(parts, event.repository, event.number);
   const count = ended.length === 1 ? 'a run was' : `${ended.length} runs were`;
   return `Pull request #${event.number} was closed${ended.length > 0 ? `; ${count} cancelled` : ''}.`;
 }

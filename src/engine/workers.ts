@@ -82,7 +82,7 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
   }
 
   async function kindsWithRoom(): Promise<readonly Job['plan']['work']['kind'][]> {
-    const heavy = [...active.values()].filter((a) => a.job.plan.work.kind !== 'deploy').length;
+    const heavy = [...active.values()].filter((a) => usesMachine(a.job)).length;
     if (heavy >= parts.limits.jobs || !gate.open) return ['deploy', 'preview', 'plan'];
     const shortage = await parts.shortage();
     if (shortage === null) return ['script', 'image', 'deploy', 'preview', 'plan'];
@@ -119,7 +119,7 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
     const leaving = () => stopping.signal.aborted && entry.leave.signal.aborted;
     try {
       // Docker must answer before anything can be said of a job's container.
-      if (inherited && job.plan.work.kind !== 'deploy') await gate.opened(entry.leave.signal);
+      if (inherited && usesMachine(job)) await gate.opened(entry.leave.signal);
       // Read anew: what was asked for since the claim, or while nobody worked at the job, was heard by nobody.
       const [run, fresh] = await Promise.all([runs.get(job.runId), runs.job(job.id)]);
       if (run === null || entry.leave.signal.aborted) return;
@@ -129,7 +129,7 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
         if (entry.leave.signal.aborted || error instanceof LostJob || error instanceof BegunElsewhere) throw error;
         if (error instanceof UserError) parts.log.info({ ...log, why: error.message }, 'job failed before it began');
         else parts.log.error({ ...log, err: error }, 'job broke');
-        if (isPlatformError(error) && job.plan.work.kind !== 'deploy') gate.doubt();
+        if (isPlatformError(error) && usesMachine(job)) gate.doubt();
         return { outcome: outcomeOf(error) };
       });
       // A half-told end of a job that is left isn't its end.
@@ -252,4 +252,9 @@ export function createWorkers(parts: Parts, gate: Gate, wake: (runId: string) =>
       await over;
     },
   };
+}
+
+/** Its work needs Docker here; the rest is done elsewhere. */
+function usesMachine({ plan }: Job): boolean {
+  return plan.work.kind === 'script' || plan.work.kind === 'image';
 }

@@ -9,7 +9,7 @@ const looked = 100;
 /** Writes the record, unless it is there: a server that was killed over what it did may have written it, or not. */
 export async function auditOnce(
   parts: Pick<Parts, 'store' | 'clock'>,
-  repository: Repository,
+  repository: Pick<Repository, 'owner' | 'name'>,
   record: Omit<AuditRecord, 'at' | 'repository'>,
 ): Promise<void> {
   const last = await parts.store.audit.list(fullName(repository), looked);
@@ -27,7 +27,7 @@ export async function auditOnce(
 
 export async function audit(
   parts: Pick<Parts, 'store' | 'clock'>,
-  repository: Repository,
+  repository: Pick<Repository, 'owner' | 'name'>,
   record: Omit<AuditRecord, 'at' | 'repository'>,
 ): Promise<void> {
   await parts.store.audit.append({ ...record, at: parts.clock.now(), repository: fullName(repository) });
