@@ -43,6 +43,8 @@ const chains: readonly { readonly name: string; readonly ends: Release['ends']; 
         'after deployments.save/done',
         'before deployments.save/success',
         'after deployments.save/success',
+        'before deployments.supersede',
+        'after deployments.supersede',
         'before runs.complete/deploy',
         'after runs.complete/deploy',
         'before runs.finish',
