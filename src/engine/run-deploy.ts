@@ -52,12 +52,14 @@ export async function runDeploy(
     );
     track.listener.step({ kind: 'started', index: 0, at: parts.clock.now() });
     const log = (message: string): void => track.say(message);
-    const attempted = await attempt(parts, run, job, work, { deployment, telling, signal, leave, time, say, log });
-    const outcome = maskOutcome(attempted, track.hidden);
-    say(outcome.kind === 'success' ? `Deployed to ${work.environment}.` : reasonOf(outcome));
+    const doubts: string[] = [];
+    const context = { deployment, telling, signal, leave, time, say, log, doubts };
+    const outcome = maskOutcome(await attempt(parts, run, job, work, context), track.hidden);
+    const doubt = doubts.length === 0 ? '' : `, but not verified: ${doubts.join(', ')}`;
+    say(outcome.kind === 'success' ? `Deployed to ${work.environment}${doubt}.` : reasonOf(outcome));
     const exitCode = outcome.kind === 'success' ? 0 : 1;
     track.listener.step({ kind: 'finished', index: 0, at: parts.clock.now(), exitCode });
-    await deployment.end(outcome);
+    await deployment.end(outcome, doubt);
     return { outcome, report: telling.markdown() };
   } finally {
     // What the cluster runs doesn't depend on the log.
@@ -74,6 +76,8 @@ interface Context {
   readonly say: (message: string) => void;
   /** Only into the log. */
   readonly log: (message: string) => void;
+  /** Why a success says less than it seems to: `shop/api has 0 replicas`. */
+  readonly doubts: string[];
 }
 
 /** Throws only if the deployment is left as it is. */
@@ -157,6 +161,8 @@ async function deploy(
   };
   const result = await bring(request, parts, run, job, work, context);
   log(result.summary);
+  const idle = result.changes.filter((it) => it.said?.endsWith('not verified: 0 replicas'));
+  context.doubts.push(...idle.map(({ workload }) => `${workload} has 0 replicas`));
   return result.outcome;
 }
 

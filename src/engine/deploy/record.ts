@@ -22,7 +22,8 @@ export interface Deployment {
   save(details: DeploymentDetails): Promise<void>;
   /** What the job waits for while it runs; null: nothing. */
   gate(gate: JobGate | null): Promise<void>;
-  end(outcome: Outcome): Promise<void>;
+  /** `doubt`: what is added to the words of a success. */
+  end(outcome: Outcome, doubt?: string): Promise<void>;
   /** Shows a sentence on where it stands; returns at once. */
   tell(message: string): void;
   /** Shows what there is beside the log, in Markdown; returns at once. */
@@ -120,13 +121,13 @@ export async function openDeployment(
       await hold({ ...shown, gate });
       reporter.report(run.id);
     },
-    async end(outcome) {
+    async end(outcome, doubt = '') {
       await showing.settled();
       const success = outcome.kind === 'success';
       await save({
         ...record,
         state: success ? 'success' : outcome.kind === 'broken' ? 'error' : 'failure',
-        description: success ? healthyWords(run, work) : reasonOf(outcome),
+        description: success ? `${healthyWords(run, work)}${doubt}` : reasonOf(outcome),
         details: success ? { ...record.details, healthyAt: clock.now() } : record.details,
       });
       if (!success) return;
