@@ -6,7 +6,7 @@ import { limits } from '#src/model/steps-report.ts';
 import { messageOf } from './rollout-words.ts';
 import type { StepsRequest } from './steps.ts';
 import type { Stepping } from './steps-book.ts';
-import { heard } from './steps-turn.ts';
+import { openEar } from './steps-turn.ts';
 
 /** Asks what the step says, as often as it says. `number`: the step's, from 1. The first check that fails ends the rollout. */
 export async function check(stepping: Stepping, step: CheckStep, number: number, signal: AbortSignal): Promise<Result> {
@@ -127,6 +127,8 @@ async function jobCheck(stepping: Stepping, number: number, signal: AbortSignal)
   const { runs, signals } = parts.store;
   const { since } = book.now();
   const isOld = (it: Job): boolean => it.state === 'completed' && (it.finishedAt ?? 0) < since;
+  const ear = openEar(stepping);
+  let told = '';
   try {
     for (;;) {
       const jobs = await stored(() => findCheckJobs(stepping, number), stepping, signal);
@@ -147,13 +149,18 @@ async function jobCheck(stepping: Stepping, number: number, signal: AbortSignal)
       if (jobs.every((it) => it.state === 'completed')) {
         return { kind: 'done', note: jobs.map((it) => `${it.plan.key} succeeded`).join(', ') };
       }
-      book.tell(`waits for ${jobs.find((it) => it.state !== 'completed')?.plan.key ?? 'its job'}`);
-      await heard(stepping, 2000, signal);
+      const waits = `waits for ${jobs.find((it) => it.state !== 'completed')?.plan.key ?? 'its job'}`;
+      // Told once: what is told is heard too.
+      if (waits !== told) book.tell(waits);
+      told = waits;
+      await ear.wait(2000, signal);
       signal.throwIfAborted();
     }
   } catch (error) {
     if (!stepping.leave.aborted) await cancelJobs(stepping, number);
     throw error;
+  } finally {
+    ear.close();
   }
 }
 

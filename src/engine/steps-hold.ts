@@ -8,7 +8,7 @@ import { approvalRuleOf, approvalsOf } from './deploy/approvals.ts';
 import { follow } from './rollout-follow.ts';
 import { messageOf, nameOf } from './rollout-words.ts';
 import type { Stepping } from './steps-book.ts';
-import { heard } from './steps-turn.ts';
+import { type Ear, openEar } from './steps-turn.ts';
 
 /** So long an approval is waited for; milliseconds. */
 export const approvalMs = 7 * 24 * 60 * 60_000;
@@ -42,7 +42,7 @@ async function holding(stepping: Stepping, step: RolloutStep, number: number, si
     case 'pause':
       return await pause(stepping, step.seconds, signal);
     case 'approval':
-      return await approval(stepping, number, signal);
+      return await approving(stepping, number, signal);
     case 'weight':
       return { kind: 'done' };
     default:
@@ -60,7 +60,16 @@ async function pause({ clock, time, book }: Stepping, seconds: number, signal: A
   return { kind: 'done' };
 }
 
-async function approval(stepping: Stepping, number: number, signal: AbortSignal): Promise<Result> {
+async function approving(stepping: Stepping, number: number, signal: AbortSignal): Promise<Result> {
+  const ear = openEar(stepping);
+  try {
+    return await approval(stepping, number, signal, ear);
+  } finally {
+    ear.close();
+  }
+}
+
+async function approval(stepping: Stepping, number: number, signal: AbortSignal, ear: Ear): Promise<Result> {
   const { parts, job, work, clock, book } = stepping;
   const gate = `step ${number}`;
   const rule = approvalRuleOf(work, gate);
@@ -89,7 +98,7 @@ async function approval(stepping: Stepping, number: number, signal: AbortSignal)
     if (clock.now() >= until) {
       return fail('timed_out', `Nobody approved step ${number} for 7 days.`);
     }
-    await heard(stepping, lookMs, signal);
+    await ear.wait(lookMs, signal);
     signal.throwIfAborted();
   }
 }

@@ -28,19 +28,23 @@ export async function ask<T>(
   return await persist(what, { deadline, time, signal }, (message) => book.tell(`${name}${message}`));
 }
 
-/** Waits a while, or until something about the run is told. */
-export async function heard(
-  { parts, run, time }: Pick<Stepping, 'parts' | 'run' | 'time'>,
-  ms: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const told = new AbortController();
-  const stop = parts.store.signals.listen('run', (subject) => {
+/** Hears what is told about the run, from when it is opened. */
+export interface Ear {
+  /** Waits a while, or until something is told; not at all if that was since the last time. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export function openEar({ parts, run, time }: Pick<Stepping, 'parts' | 'run' | 'time'>): Ear {
+  let told = new AbortController();
+  const close = parts.store.signals.listen('run', (subject) => {
     if (subject === run.id || subject === '') told.abort();
   });
-  try {
-    await time.sleep(ms, AbortSignal.any([signal, told.signal])).catch(() => undefined);
-  } finally {
-    stop();
-  }
+  return {
+    close,
+    async wait(ms, signal) {
+      await time.sleep(ms, AbortSignal.any([signal, told.signal])).catch(() => undefined);
+      told = new AbortController();
+    },
+  };
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
+import { FakeCanaries, type FakeCanariesOptions, fakeProbes } from '#src/adapters/fake/canaries.ts';
 import { FakeCluster } from '#src/adapters/fake/cluster.ts';
 import { type FakeScript, openFakeExecutor } from '#src/adapters/fake/executor.ts';
 import { createFakeForge, type FakeForgeScript } from '#src/adapters/fake/forge.ts';
@@ -46,6 +47,9 @@ export interface ScenarioOptions {
   readonly build?: (request: BuildRequest) => FakeBuild;
   readonly forge?: FakeForgeScript;
   readonly cluster?: ConstructorParameters<typeof FakeCluster>[0];
+  /** A cluster in which workloads can be copied and scaled, in place of `cluster`; and what its addresses answer. */
+  readonly canaries?: FakeCanariesOptions;
+  readonly probes?: Parameters<typeof fakeProbes>[0];
   readonly refusePush?: string;
   readonly refuseRollout?: string;
   readonly jobs?: number;
@@ -87,6 +91,7 @@ export async function scenario(options: ScenarioOptions) {
   const builder = new FakeImageBuilder(options.build);
   const forge = createFakeForge({ ...options.forge, roles: { ada: 'write', ...options.forge?.roles } });
   const cluster = new FakeCluster(options.cluster ?? { workloads: [], behave: () => [], sleep: async () => {} });
+  const canaries = options.canaries ? new FakeCanaries(options.canaries) : null;
   const reporter = createFakeReporter();
   const logs = openLogs({ home });
   const parts: Parts = {
@@ -95,6 +100,7 @@ export async function scenario(options: ScenarioOptions) {
     builder,
     cluster,
     ...nothingDeploys,
+    ...(canaries ? { cluster: canaries, canaries, probes: fakeProbes(options.probes ?? {}) } : {}),
     reporter,
     forge,
     logs,
@@ -141,6 +147,7 @@ export async function scenario(options: ScenarioOptions) {
     builder,
     forge,
     cluster,
+    canaries,
     reporter,
     close,
     /** What the job's log holds. */
