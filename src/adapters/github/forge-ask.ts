@@ -1,3 +1,4 @@
+import { PlatformError } from '#src/model/outcome.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { asPlatformError, faultOf } from './faults.ts';
 import type { Client, GitHub, Urgency } from './github.ts';
@@ -48,7 +49,7 @@ export async function orNull<T>(
 
 const perPage = 100;
 
-/** What all pages of an answer hold together, at most `most` pages. */
+/** What all pages of an answer hold together; PlatformError if there are more than `most`: a part could mislead. */
 export async function everyPage<T>(
   most: number,
   ask: (page: { readonly per_page: number; readonly page: number }) => Promise<readonly T[]>,
@@ -57,7 +58,7 @@ export async function everyPage<T>(
   for (let page = 1; page <= most; page += 1) {
     const found = await ask({ per_page: perPage, page });
     all.push(...found);
-    if (found.length < perPage) break;
+    if (found.length < perPage) return all;
   }
-  return all;
+  throw new PlatformError(`GitHub lists more than ${most * perPage} entries, which is too much to look at`);
 }

@@ -131,6 +131,19 @@ it('the checks of a commit are those of all Apps, and its statuses', async () =>
   ]);
 });
 
+it('checks that are too many to look at are not taken for those that were seen', async () => {
+  const { people } = town.github;
+  const sha = shas[1] ?? '';
+  people.setCheck(shop, { app: 'Many', sha, name: 'failed', conclusion: 'failure' });
+  const run = town.github.world.repo(shop).runs;
+  const [one] = [...run.values()].filter(({ headSha }) => headSha === sha);
+  for (let i = 0; i < 2_100; i += 1) {
+    const id = town.github.world.id();
+    if (one) run.set(id, { ...one, id, name: `many ${i}`, annotations: [] });
+  }
+  await expect(forge.checks(repository, sha)).rejects.toThrow('GitHub lists more than 2000 entries');
+});
+
 describe('a comparison', () => {
   it('tells the commits between, newest first', async () => {
     const [first = '', second, third = ''] = shas;
