@@ -17,6 +17,7 @@ import type { Parts } from '#src/engine/parts.ts';
 import { openPolicy } from '#src/engine/policy.ts';
 import type { Clock, Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
+import type { GitOps, PreviewCluster } from '#src/engine/ports-deploy.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from '#src/model/event.ts';
 import { PlatformError } from '#src/model/outcome.ts';
@@ -50,6 +51,8 @@ export interface ScenarioOptions {
   /** A cluster in which workloads can be copied and scaled, in place of `cluster`; and what its addresses answer. */
   readonly canaries?: FakeCanariesOptions;
   readonly probes?: Parameters<typeof fakeProbes>[0];
+  readonly previews?: PreviewCluster;
+  readonly gitops?: GitOps;
   readonly refusePush?: string;
   readonly refuseRollout?: string;
   readonly jobs?: number;
@@ -101,6 +104,8 @@ export async function scenario(options: ScenarioOptions) {
     cluster,
     ...nothingDeploys,
     ...(canaries ? { cluster: canaries, canaries, probes: fakeProbes(options.probes ?? {}) } : {}),
+    ...(options.previews ? { previews: options.previews } : {}),
+    ...(options.gitops ? { gitops: options.gitops } : {}),
     reporter,
     forge,
     logs,
