@@ -60,9 +60,9 @@ it('a deployment under way is ended by no newer run of its concurrency group, wh
 
 it('a deployment that was asked for is ended neither by a newer push nor by closing, but by a person', async () => {
   const { s, patched } = await rollingOut();
-  const comment = (body: string) =>
-    s.engine.intake({ kind: 'comment', repository, number: 3, commentId: 5, actor: 'ada', body, at: Date.now() });
-  const deploying = idOf(await comment('/deploy production'));
+  const comment = (commentId: number, body: string) =>
+    s.engine.intake({ kind: 'comment', repository, number: 3, commentId, actor: 'ada', body, at: Date.now() });
+  const deploying = idOf(await comment(5, '/deploy production'));
   await patched();
   await s.engine.intake({ kind: 'pull_request_closed', repository, number: 3, at: Date.now() });
   const files = pullRequest('b2', { at: Date.now() + 1_000 });
@@ -70,6 +70,6 @@ it('a deployment that was asked for is ended neither by a newer push nor by clos
   await s.engine.intake(trigger(files));
   await until(async () => (await viewOf(s, deploying)).run.cancel !== null);
   expect((await viewOf(s, deploying)).jobs.at(-1)?.state).toBe('running');
-  await comment('/cancel');
+  await comment(6, '/cancel');
   expect((await viewOf(s, deploying)).run.cancel).toEqual({ reason: 'Cancelled by @ada.', by: 'person' });
 });
