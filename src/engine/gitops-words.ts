@@ -1,4 +1,4 @@
-import { codeSpan } from '#src/model/harmless.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
 
@@ -38,7 +38,7 @@ export function gitOpsWords(run: Run, job: Job, environment: string, wishes: rea
     `Slipway-Asked-By: ${trigger.actor}`,
   ].join('\n');
   const body = [
-    `Deploys ${codeSpan(`${source}@${short}`)} to ${codeSpan(environment)}; asked for by ${codeSpan(trigger.actor)}.`,
+    `Deploys ${quoted(`${source}@${short}`)} to ${quoted(environment)}; asked for by ${quoted(trigger.actor)}.`,
     '',
     '| | |',
     '| --- | --- |',
@@ -55,7 +55,7 @@ export function gitOpsWords(run: Run, job: Job, environment: string, wishes: rea
 
 /** Code keeps a `|` from ending a cell nowhere on GitHub: it is taken out. */
 function cell(text: string): string {
-  return codeSpan(text.replaceAll('|', '¦'));
+  return quoted(text.replaceAll('|', '¦'));
 }
 
 /** As a part of a branch's name. */
