@@ -56,7 +56,7 @@ export function beside(target: RolloutTarget, stable: Manifest, wish: Wish): Man
     metadata: {
       name: wish.name,
       namespace: target.namespace,
-      labels: { ...stable.metadata.labels, ...mark, [managedBy]: 'slipway' },
+      labels: { ...ownLabels(stable), ...mark, [managedBy]: 'slipway' },
       annotations: {
         [besideAnnotation]: target.name,
         [replicasAnnotation]: String(spec.replicas ?? 1),
@@ -90,6 +90,13 @@ function triggersOf(target: RolloutTarget, spec: Manifest['spec']): object {
   return target.kind === 'deploymentconfig' && spec['triggers'] !== null
     ? { triggers: [{ type: 'ConfigChange' }] }
     : {};
+}
+
+/** Labels by which tools (Helm, Argo CD, Flux, kustomize) know what is theirs: they would prune what they don't know. */
+const toolLabels = /^(helm\.sh|argocd\.argoproj\.io|[\w.]*fluxcd\.io)\/|^app\.kubernetes\.io\/(instance|managed-by)$/;
+
+function ownLabels({ metadata }: KubernetesObject): Labels {
+  return Object.fromEntries(Object.entries(metadata.labels ?? {}).filter(([key]) => !toolLabels.test(key)));
 }
 
 /** Whether Slipway made it to stand beside something. */
