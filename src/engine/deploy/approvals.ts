@@ -1,5 +1,5 @@
 import { countApprovals, refuseApprover } from '#src/model/deploy/approvals.ts';
-import { list, quoted } from '#src/model/deploy/words.ts';
+import { list } from '#src/model/deploy/words.ts';
 import { skipsRules } from '#src/model/deploy/decide.ts';
 import type { ApprovalRule } from '#src/model/deploy-rules.ts';
 import { reasonOf } from '#src/model/outcome.ts';
