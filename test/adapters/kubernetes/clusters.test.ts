@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import type { Rule } from '#dev/kubernetes/access.ts';
 import { deployment } from '#dev/kubernetes/index.ts';
 import { openClusters } from '#src/adapters/kubernetes/clusters.ts';
 import { rollOut } from '#src/engine/rollout.ts';
@@ -6,13 +9,10 @@ import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import { type Fixture, settled, startFixture, target } from './fixture.ts';
 
-/** The least rights, as docs/deploy.md gives them. */
-const leastRights = [
-  { apiGroups: ['apps'], resources: ['deployments'], resourceNames: ['api'], verbs: ['get', 'list', 'watch', 'patch'] },
-  { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['list', 'watch'] },
-  { apiGroups: [''], resources: ['pods', 'events'], verbs: ['list', 'watch'] },
-  { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
-];
+/** The least rights: the rules of the Role that docs/deployments.md gives, one after the other. */
+const page = readFileSync(new URL('../../../docs/deployments.md', import.meta.url), 'utf8');
+const role = page.split('kind: Role\n')[1]?.split('---')[0] ?? '';
+const leastRights = (parse(`kind: Role\n${role}`) as { readonly rules: readonly Rule[] }).rules;
 
 let fixture: Fixture;
 afterEach(async () => fixture.close());
