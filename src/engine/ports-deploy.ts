@@ -22,6 +22,8 @@ export interface Canaries {
       readonly images: Readonly<Record<string, string>>;
       readonly replicas: number;
       readonly labels: Readonly<Record<string, string>> | null;
+      /** Where there are `labels`: those that the workload's own pods have in their place. UserError if they have others. */
+      readonly instead?: Readonly<Record<string, string>>;
     },
     signal: AbortSignal,
   ): Promise<void>;

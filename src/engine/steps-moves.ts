@@ -149,9 +149,10 @@ async function make(
   const name = nameOf(target);
   switch (move.kind) {
     case 'place': {
-      const labels = book.now().selector?.to ?? null;
+      const { selector } = book.now();
+      const labels = selector ? { labels: selector.to, instead: selector.from } : { labels: null };
       book.tell(`${name}: ${move.replicas} new ${move.replicas === 1 ? 'pod' : 'pods'} beside it`);
-      const wish = { name: beside, images, replicas: move.replicas, labels };
+      const wish = { name: beside, images, replicas: move.replicas, ...labels };
       await ask(stepping, turn, target, () => parts.canaries.place(target, wish, signal));
       turn.placed.add(move.index);
       return null;

@@ -34,10 +34,12 @@ export function beside(target: RolloutTarget, stable: Manifest, wish: Wish): Man
   const { template } = spec;
   const at = `${target.kind} ${target.namespace}/${target.name}`;
   const before = template.metadata?.labels ?? {};
-  for (const key of Object.keys(wish.labels ?? {})) {
-    if (before[key] === undefined) {
+  const wanted = wish.instead ?? {};
+  for (const key of Object.keys({ ...wish.labels, ...wanted })) {
+    if (before[key] === undefined || (wanted[key] !== undefined && wanted[key] !== before[key])) {
+      const want = wanted[key] ?? wish.labels?.[key] ?? '';
       throw new UserError(
-        `The pods of ${at} have no label ${key}, by which the Service selects: they aren't behind it.`,
+        `The pods of ${at} don't have the label ${key}=${want}, by which the Service selects: they aren't behind it.`,
       );
     }
   }

@@ -164,7 +164,13 @@ describe('what stands beside a workload', () => {
   it.each([
     ['no such workload', { ...target, name: 'nobody' }, wish(), /There is no deployment shop\/nobody/],
     ['no such container', target, wish({ images: { nobody: 'x' } }), /has no container nobody/],
-    ['pods that aren’t behind the Service', target, wish({ labels: { tier: 'x' } }), /have no label tier/],
+    ['pods that aren’t behind the Service', target, wish({ labels: { tier: 'x' } }), /don't have the label tier=x/],
+    [
+      'pods that another Service selects',
+      target,
+      wish({ labels: { app: 'b-slipway-green' }, instead: { app: 'billing' } }),
+      /don't have the label app=billing.*aren't behind it/,
+    ],
   ])('%s is said', async (_name, at, wished, message) => {
     await expect(canaries.place(at, wished, never)).rejects.toThrow(message);
     expect(read()).toBeNull();
