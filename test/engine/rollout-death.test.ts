@@ -68,7 +68,12 @@ function openWorld({ images, cancelAtMs, work: more }: Given) {
   if (cancelAtMs !== undefined) void time.sleep(cancelAtMs).then(() => cancel.abort(new Error('Cancelled by @ada.')));
 
   /** A process that dies at its n-th call of anything, before it has its effect or after; Infinity: never. */
-  async function process(name: string, n: number, when: 'before' | 'after'): Promise<Outcome | 'died' | Error> {
+  async function process(
+    name: string,
+    n: number,
+    when: 'before' | 'after',
+    attempt = 1,
+  ): Promise<Outcome | 'died' | Error> {
     owner.name = name;
     let calls = 0;
     let dead = false;
@@ -135,7 +140,7 @@ function openWorld({ images, cancelAtMs, work: more }: Given) {
       sleep: mortal((ms: number, signal: AbortSignal) => time.sleep(ms, signal)),
     };
     const stop = new AbortController().signal;
-    const done = runDeploy(parts, run, job, work, cancel.signal, stop, passing).then(
+    const done = runDeploy(parts, run, { ...job, attempt }, work, cancel.signal, stop, passing).then(
       ({ outcome }) => outcome,
       (error: unknown) => error as Error,
     );
@@ -203,6 +208,22 @@ describe('a process that dies at any moment', () => {
       }
     }
     expect(deaths).toBeGreaterThan(30);
+  });
+
+  it('takes what an earlier attempt stored for its own in no case', async () => {
+    const given = cases[0]?.[1] ?? { images: {} };
+    for (const when of ['before', 'after'] as const) {
+      for (let n = 1; ; n += 1) {
+        const world = openWorld(given);
+        expect(await world.process('zero', Infinity, 'after', 1)).toEqual({ kind: 'success' });
+        for (const name of ['shop/api', 'shop/web']) world.cluster.change(name, { image: 'by hand' });
+        if ((await world.process('first', n, when, 2)) !== 'died') break;
+        const outcome = await world.process('second', Infinity, when, 2);
+        const { images } = await world.end();
+        expect({ n, when, outcome, images }).toEqual({ n, when, outcome: { kind: 'success' }, images: ['new', 'new'] });
+        expect(world.record()).toMatchObject({ state: 'success', details: { attempt: 2 } });
+      }
+    }
   });
 
   it('two deaths in a row change nothing either', async () => {

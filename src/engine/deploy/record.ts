@@ -84,7 +84,10 @@ export async function openDeployment(
 
   const existing = await stored(() => store.deployments.ofJob(job.id));
   const ours = existing !== null && attemptOf(existing) === job.attempt;
-  const begun = ours && existing.changes.some((it) => (it.phase ?? 'planned') !== 'planned') ? existing.changes : null;
+  // The record keeps the changes of an earlier attempt until this one has planned its own.
+  const changes = existing?.changes.filter((it) => it.attempt === job.attempt) ?? [];
+  const whole = changes.length > 0 && changes.length === work.rollout.length;
+  const begun = whole && changes.some((it) => (it.phase ?? 'planned') !== 'planned') ? changes : null;
   let record: DeploymentRecord = {
     id: existing?.id ?? job.id,
     repositoryId: run.repository.id,
