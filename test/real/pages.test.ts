@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import type { Step } from '#src/model/run.ts';
 import { planned, plannedRun, push, owned } from '#test/contracts/store-fixtures.ts';
 import { seedHistory, seedPullRequest } from '#test/web/demo-data.ts';
+import { demoEnvironments, seedEnvironments } from '#test/web/demo-environments.ts';
 import { openSite, operatorToken, type Site } from '#test/web/site.ts';
 
 let browser: Browser;
@@ -15,8 +16,8 @@ afterAll(async () => {
 });
 
 /** A page that fails the test when its policy refuses something or its script breaks. */
-async function openPage(complaints: string[]): Promise<Page> {
-  const page = await browser.newPage();
+async function openPage(complaints: string[], context: Browser | BrowserContext = browser): Promise<Page> {
+  const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
     if (message.type() === 'error' && !message.text().includes('net::ERR')) complaints.push(message.text());
@@ -142,4 +143,77 @@ it('lets the operator in and out by the form', async () => {
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Sign in');
   expect(complaints).toEqual([]);
   await page.close();
+});
+
+describe('the page of environments', () => {
+  /** Signed in, on acme/shop's page. */
+  async function openEnvironments(javaScriptEnabled: boolean) {
+    const opened: { site?: Site } = {};
+    const environments = demoEnvironments(() => (opened.site as Site).store);
+    const site = await openSite({ environments });
+    opened.site = site;
+    const { running } = await seedEnvironments(site.store);
+    const complaints: string[] = [];
+    const context = await browser.newContext({ javaScriptEnabled, viewport: { width: 390, height: 800 } });
+    const page = await openPage(complaints, context);
+    await page.goto(site.url);
+    await page.getByLabel('Token').fill(operatorToken);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('link', { name: 'Environments' }).click();
+    await page.getByRole('link', { name: 'acme/shop' }).click();
+    return { site, asked: environments.asked, page, context, running, complaints };
+  }
+
+  it('has buttons that work without JavaScript, and fits on a phone', async () => {
+    const { site, asked, page, context, complaints } = await openEnvironments(false);
+    await using _site = site;
+    const production = page.locator('#env-production');
+    await production.getByText('Roll back', { exact: true }).click();
+    await production.getByText('Even if it is locked').click();
+    await production.getByRole('button', { name: 'Roll back now' }).click();
+    await page.locator('#env-staging summary', { hasText: 'Promote' }).click();
+    await page.locator('#env-staging').getByRole('button', { name: 'Promote' }).click();
+    await page.locator('#env-production').getByRole('button', { name: 'Unlock' }).click();
+    await page.locator('#env-production').getByText('History').click();
+    await page.locator('#env-production').getByRole('button', { name: 'Roll back to this' }).first().click();
+    await page.getByRole('heading', { name: 'Environments' }).waitFor();
+    expect(asked).toEqual([
+      { what: 'rollback', environment: 'production', to: null, overLock: true },
+      { what: 'promote', from: 'staging', to: 'production' },
+      { what: 'unlock', environment: 'production' },
+      { what: 'rollback', environment: 'production', to: 'v1.4.0', overLock: false },
+    ]);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('shows what comes, but not while somebody fills in a form', async () => {
+    const { site, asked, page, context, running, complaints } = await openEnvironments(true);
+    await using _site = site;
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+    const staging = page.locator('#env-staging');
+    await staging.getByText('History').click();
+    await staging.getByText('Lock', { exact: true }).click();
+    const why = staging.getByLabel('Why');
+    await why.pressSequentially('Bla');
+    const tell = async (progress: string) => {
+      await site.store.runs.progress({ jobId: running, attempt: 1, worker: 'worker' }, { progress });
+      site.changes.notify((await site.store.runs.job(running))?.runId ?? '');
+    };
+    await tell('2 of 3 updated');
+    await why.pressSequentially('ck Friday');
+    expect(await why.inputValue()).toBe('Black Friday');
+    await why.blur();
+    await staging.getByText('2 of 3 updated').waitFor();
+    // What was unfolded stays so.
+    expect(await staging.locator('.history').getAttribute('open')).toBe('');
+    await tell('3 of 3 updated');
+    await staging.getByText('3 of 3 updated').waitFor();
+    await staging.getByLabel('Why').fill('Later');
+    await staging.getByRole('button', { name: 'Lock staging' }).click();
+    await page.getByRole('heading', { name: 'Environments' }).waitFor();
+    expect(asked).toEqual([{ what: 'lock', environment: 'staging', reason: 'Later' }]);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
 });

@@ -188,6 +188,9 @@ async function past(store: Store, { version, environment, title, tag, at }: Past
       healthyAt: at + minute,
       images: { image: image(version) },
       url: environment === 'staging' ? 'https://staging.shop.example' : null,
+      ...(environment.startsWith('preview/')
+        ? { preview: { cluster: null, namespace: 'pr-42', number: 42, expiresAt: at + 100 * hour } }
+        : {}),
       ...(version === 3 ? { rolledBack: true } : {}),
       ...(version === 4 ? { mode: 'rollback' } : {}),
     },

@@ -44,16 +44,21 @@ export async function whereIs(
   { live = true }: { readonly live?: boolean } = {},
 ): Promise<readonly EnvironmentStatus[]> {
   const { store } = parts;
-  const [specs, names, deploying, locks] = await Promise.all([
+  const [specs, names, previews, deploying, locks] = await Promise.all([
     live ? specsOf(parts, repository, signal) : [],
     store.deployments.environments(repository.id),
+    store.deployments.previews(),
     store.runs.deploying(repository.id),
     store.locks.of(repository.id),
   ]);
   const known = new Map<string, { name: string; spec: EnvironmentSpec | null }>();
-  for (const name of [...names, ...deploying.flatMap(({ job }) => environmentOf(job) ?? [])]) {
-    known.set(name.toLowerCase(), { name, spec: null });
-  }
+  const there = [
+    // Of those that ever were, only a few are there.
+    ...names.filter((name) => !isPreview(name)),
+    ...previews.filter((one) => one.repositoryId === repository.id).map((one) => one.environment),
+    ...deploying.flatMap(({ job }) => environmentOf(job) ?? []),
+  ];
+  for (const name of there) known.set(name.toLowerCase(), { name, spec: null });
   for (const spec of specs) known.set(spec.name.toLowerCase(), { name: spec.name, spec });
 
   const all = await Promise.all(
