@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import type { ReleaseEvent } from '#src/model/event.ts';
 import {
   comment,
-  commentedAt,
   deploys,
   head,
   main,

@@ -262,6 +262,7 @@ describe('comments', () => {
     expect(understand('issue_comment', payload, appId)).toMatchObject({
       kind: 'comment',
       number: 1,
+      onPullRequest: true,
       commentId: 492700400,
       body: '/deploy staging',
       actor: 'Codertocat',
@@ -269,8 +270,17 @@ describe('comments', () => {
     });
   });
 
+  it('on an issue, which is told', () => {
+    const payload = example('issue_comment', 3, set('comment.body', '/where'));
+    expect(understand('issue_comment', payload, appId)).toMatchObject({
+      kind: 'comment',
+      number: 1,
+      onPullRequest: false,
+      body: '/where',
+    });
+  });
+
   it.each([
-    ['on an issue', () => undefined, /on an issue/],
     ['by a bot', all(onPullRequest, set('comment.user.type', 'Bot')), /by a bot/],
     ['sent by a bot', all(onPullRequest, set('sender.type', 'Bot')), /by a bot/],
     ['by itself', all(onPullRequest, set('comment.performed_via_github_app', { id: appId })), /own/],
@@ -279,6 +289,34 @@ describe('comments', () => {
     expect(understand('issue_comment', example('issue_comment', 3, change), appId)).toEqual({
       kind: 'ignored',
       reason: expect.stringMatching(reason),
+    });
+  });
+});
+
+describe('releases', () => {
+  const published = all(set('action', 'published'), set('release.draft', false), set('release.name', 'One\nmore line'));
+
+  it('that are published', () => {
+    expect(understand('release', example('release', 0, published), appId)).toMatchObject({
+      kind: 'release',
+      releaseId: 17372790,
+      tag: '0.0.1',
+      name: 'One',
+      prerelease: false,
+      actor: 'Codertocat',
+    });
+  });
+
+  it.each([
+    ['a draft', all(published, set('release.draft', true)), /draft/],
+    ['one that is only made', all(published, set('action', 'created')), /release\.created/],
+    ['one that is edited', all(published, set('action', 'edited')), /release\.edited/],
+    ['one whose pre-release became one', all(published, set('action', 'released')), /release\.released/],
+  ])('ignores %s', (_what, change, reason) => {
+    const reasonGiven = expect.stringMatching(reason) as unknown;
+    expect(understand('release', example('release', 0, change), appId)).toEqual({
+      kind: 'ignored',
+      reason: reasonGiven,
     });
   });
 });
