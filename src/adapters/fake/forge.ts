@@ -62,18 +62,23 @@ export function createFakeForge(script: FakeForgeScript = {}): FakeForge {
       comments.push({ number, body });
     },
     async isMember(_repository, team, login) {
+      if (forge.failure) throw forge.failure;
       return script.teams?.[team]?.includes(login) ?? false;
     },
     async commit(_repository, ref) {
+      if (forge.failure) throw forge.failure;
       return script.commits?.[ref] ?? null;
     },
     async authors(_repository, sha) {
+      if (forge.failure) throw forge.failure;
       return script.authors?.[sha] ?? [];
     },
     async checks(_repository, sha) {
+      if (forge.failure) throw forge.failure;
       return script.checks?.[sha] ?? [];
     },
     async compare(_repository, base, head) {
+      if (forge.failure) throw forge.failure;
       return script.compare?.(base, head) ?? { ahead: 0, behind: 0, commits: [] };
     },
   };
