@@ -7,7 +7,12 @@ const staging = (change: object = {}) => ({
 table('the environment before', [
   ['runs the same digests', staging(), 'begin', 'go'],
   ['runs the same digests', staging(), 'ask', 'go'],
-  ['isn’t asked before the line', staging({ there: null }), 'enter', 'go'],
+  [
+    'is asked before the line, and before anybody is asked to approve',
+    staging({ there: null }),
+    'enter',
+    'refuse: production takes what is healthy in staging. Nothing healthy is known of staging. Deploy it there first: /deploy staging 9f8e7d6.',
+  ],
   [
     'runs the digest of another registry',
     staging({ there: there({ images: { api: `mirror/api@${digest.split('@')[1]}` } }) }),

@@ -18,13 +18,7 @@ import { somebodyOf } from './permission.ts';
  * What the decision about a deploy job depends on, as it is now. Only what its rules need is asked for. What GitHub, git or
  * a cluster don't tell is unknown; throws PlatformError only if the store fails.
  */
-export async function factsOf(
-  parts: Parts,
-  run: Run,
-  job: Job,
-  work: DeployWork,
-  stage: 'enter' | 'begin',
-): Promise<DeployFacts> {
+export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork): Promise<DeployFacts> {
   const { store, policy } = parts;
   const { repository, trigger } = run;
   const { environment } = work;
@@ -42,7 +36,7 @@ export async function factsOf(
     mode === 'deploy' ? tagFact(parts, run, environment) : null,
   ]);
   const order =
-    stage === 'begin' && rules.after.length > 0
+    rules.after.length > 0
       ? await orderFacts(parts, { repository, sha: trigger.sha, after: rules.after, images, jobId: job.id })
       : [];
   return {

@@ -27,7 +27,7 @@ export async function passGate(
   work: DeployWork,
   stage: 'enter' | 'begin',
 ): Promise<GateAnswer> {
-  const decision = decideDeploy(await factsOf(parts, run, job, work, stage), stage);
+  const decision = decideDeploy(await factsOf(parts, run, job, work), stage);
   if (decision.kind !== 'refuse') return decision;
   const { reason, rejected } = decision;
   return { kind: 'end', outcome: { kind: rejected ? 'cancelled' : 'failure', reason } };

@@ -132,7 +132,8 @@ const gateOrder: readonly JobGate['kind'][] = ['approval', 'lock', 'window', 'ch
 function questions({ mode }: DeployFacts, stage: DeployStage): readonly Question[] {
   const always = [stranger, permission, operatorsFile, lock];
   const rules = skipsRules(mode) ? [] : [protectedChecks, window];
-  const order = skipsRules(mode) || stage === 'enter' ? [] : [orderOf];
+  // Before the line too: nobody should be asked to approve what is refused in the end.
+  const order = skipsRules(mode) ? [] : [orderOf];
   if (stage === 'ask') return [...always, ...rules, ...order];
   return [...always, movedTag, image, ...rules, ...(skipsRules(mode) ? [] : [approvals]), ...order];
 }
