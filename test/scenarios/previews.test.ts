@@ -50,8 +50,8 @@ const rule: PreviewRule = {
 };
 
 /** Workloads take up what is applied at once, and are healthy unless `troubles` says otherwise. */
-async function world(change: Partial<ScenarioOptions> & { readonly crashes?: boolean } = {}) {
-  const { crashes = false, ...more } = change;
+async function world(change: Partial<ScenarioOptions> & { readonly crashes?: boolean; readonly never?: boolean } = {}) {
+  const { crashes = false, never = false, ...more } = change;
   let taken = (_name: string, _image: string): void => {};
   const previews = createFakePreviews({
     onApply: ({ namespace, name }, image) => taken(`${namespace}/${name}`, image),
@@ -76,7 +76,7 @@ async function world(change: Partial<ScenarioOptions> & { readonly crashes?: boo
       troubles: [fakeTrouble({ kind: 'crash', reason: 'CrashLoopBackOff', container: 'api' })],
       conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded', message: '' }],
     };
-    s.cluster.change(name, { image, ...(crashes ? crash : { available: 2, troubles: [] }) });
+    s.cluster.change(name, { image, ...(never ? { available: 0 } : crashes ? crash : { available: 2, troubles: [] }) });
   };
   const record = async (n = 3) => (await s.store.deployments.list(repository.id, `preview/pr-${n}`, 1))[0];
   const gone = async (n = 3) => {
@@ -154,6 +154,16 @@ describe('a pull request', () => {
     const view = await s.play(trigger(pullRequest('b2')));
     expect(of(view)).toBe('skipped: Pull request #3 is closed.');
     expect(s.previews.calls).toEqual([]);
+  });
+
+  it('that is closed while its preview is on its way gets it removed', async () => {
+    const s = await world({ never: true });
+    const said = await s.engine.intake(trigger(pullRequest('b2')));
+    while (s.previews.standing.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    await s.closePull();
+    await s.engine.completed(/run (\w+)/i.exec(said)?.[1] ?? '');
+    expect(await s.gone()).toMatchObject({ state: 'failure' });
+    expect(s.previews.standing.size).toBe(0);
   });
 
   it('of a stranger gets none', async () => {
