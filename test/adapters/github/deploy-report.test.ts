@@ -7,13 +7,19 @@ import { ended, job, running } from './support.ts';
 
 describe('an approval', () => {
   it('says who has given it, who may, and how; its buttons are shown', () => {
-    const { check } = show(waits(approval, 'Waits for one more approval.'), { pullRequest: 7 });
+    const { check } = show(waits(approval), { pullRequest: 7 });
     expect(check.summary).toContain('**Waits for approval: 1 of 2 given.** 1 more is needed.');
     expect(check.summary).toContain('Approved so far by @\u200Bcarol.');
     expect(check.summary).toContain('people with maintain permission, @\u200Bcarol or the team acme/sre');
     expect(check.summary).toContain('neither who asked for it nor who made the change');
     expect(check.summary).toContain('\n/approve production\n');
     expect(check.actions.map(({ label }) => label)).toEqual(['Approve', 'Reject']);
+  });
+
+  it('leaves it to the engine to say who may, if it does', () => {
+    const { check } = show(waits(approval, 'Waits for @dan.'), { pullRequest: 7 });
+    expect(check.summary).toContain('Waits for @\u200Bdan.');
+    expect(check.summary).not.toContain('May approve');
   });
 
   it('speaks of no pull request where there is none', () => {

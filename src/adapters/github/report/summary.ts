@@ -16,7 +16,8 @@ export function summaryOf(view: RunView, job: Job, detailsUrl: string, deployed:
     factsOf(view, job, deployed),
     reportOf(job),
     job.tests ? testsOf(job.tests) : '',
-    stepsOf(job.steps, job.state === 'completed'),
+    // The report of a rollout has its steps.
+    isDeployment(job.plan.work) && job.report !== '' ? '' : stepsOf(job.steps, job.state === 'completed'),
     waiting(view, job),
     earlierOf(job),
     `[Live log](${detailsUrl})${job.attempt > 1 ? ` · attempt ${job.attempt}` : ''}`,
@@ -139,7 +140,7 @@ function timeOf(step: Step): string {
 }
 
 function waiting(view: RunView, job: Job): string {
-  if (job.state !== 'waiting' && job.state !== 'queued') return '';
+  if (job.gate !== null || (job.state !== 'waiting' && job.state !== 'queued')) return '';
   const commit = view.run.trigger.sha.slice(0, 7);
   const needs = job.plan.needs.map((key) => escapeMarkdown(key)).join(', ');
   return needs === '' ? `Runs for commit ${commit}.` : `Runs for commit ${commit} after ${needs}.`;

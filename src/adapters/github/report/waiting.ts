@@ -61,12 +61,15 @@ function approvalText(view: RunView, { note, plan }: Job, gate: JobGate): string
   const by =
     given.length === 0 ? '' : ` Approved so far by ${given.map((login) => escapeMarkdown(`@${login}`)).join(', ')}.`;
   const rule = plan.work.kind === 'deploy' ? plan.work.rules?.approvals?.by : undefined;
-  const who = rule === undefined ? '' : ` May approve: ${escapeMarkdown(ruleText(rule))};`;
+  const who =
+    rule === undefined
+      ? ''
+      : `May approve: ${escapeMarkdown(ruleText(rule))}; neither who asked for it nor who made the change.`;
   const environment = plan.work.kind === 'deploy' ? plan.work.environment : '';
   const comment = view.run.pullRequest !== null && /^\S+$/.test(environment);
   return [
-    `**${escapeMarkdown(waitTitle(gate, null))}.** ${missing} more ${missing === 1 ? 'is' : 'are'} needed.${by}${who === '' ? '' : `${who} neither who asked for it nor who made the change.`}`,
-    note === null ? '' : escapeMarkdown(cut(note, 2000)),
+    `**${escapeMarkdown(waitTitle(gate, null))}.** ${missing} more ${missing === 1 ? 'is' : 'are'} needed.${by}`,
+    note === null ? who : escapeMarkdown(cut(note, 2000)),
     comment
       ? `Press **Approve** above, or comment on the pull request:\n\n${fenced(`/approve ${environment}`, 1000, 'start')}\n\nTo end it instead: the other button, or \`/reject\`.`
       : 'Press **Approve** above to let it go on, the other button to end it.',
