@@ -25,7 +25,7 @@ async function world(more = '', change: Partial<ScenarioOptions> = {}) {
     // Built from other files, it is another image.
     commits: { a1: files, b2: { 'slipway.yml': pipeline(more).replace('build: {', 'build: { target: web,') } },
     refs: { 'refs/heads/main': 'a1' },
-    gitops,
+    parts: { gitops },
     ...change,
   });
   return { ...s, gitops };

@@ -67,7 +67,7 @@ async function world(change: Partial<ScenarioOptions> & { readonly crashes?: boo
       log: 'no database\n',
     },
     policy: { previews: () => rule },
-    previews,
+    parts: { previews },
     ...more,
   });
   taken = (name, image) => {

@@ -17,7 +17,6 @@ import type { Parts } from '#src/engine/parts.ts';
 import { openPolicy } from '#src/engine/policy.ts';
 import type { Clock, Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
-import type { GitOps, PreviewCluster } from '#src/engine/ports-deploy.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from '#src/model/event.ts';
 import { PlatformError } from '#src/model/outcome.ts';
@@ -51,8 +50,8 @@ export interface ScenarioOptions {
   /** A cluster in which workloads can be copied and scaled, in place of `cluster`; and what its addresses answer. */
   readonly canaries?: FakeCanariesOptions;
   readonly probes?: Parameters<typeof fakeProbes>[0];
-  readonly previews?: PreviewCluster;
-  readonly gitops?: GitOps;
+  /** In place of the fakes, or of what refuses everything. */
+  readonly parts?: Partial<Parts>;
   readonly refusePush?: string;
   readonly refuseRollout?: string;
   readonly jobs?: number;
@@ -104,8 +103,6 @@ export async function scenario(options: ScenarioOptions) {
     cluster,
     ...nothingDeploys,
     ...(canaries ? { cluster: canaries, canaries, probes: fakeProbes(options.probes ?? {}) } : {}),
-    ...(options.previews ? { previews: options.previews } : {}),
-    ...(options.gitops ? { gitops: options.gitops } : {}),
     reporter,
     forge,
     logs,
@@ -127,6 +124,7 @@ export async function scenario(options: ScenarioOptions) {
     },
     shortage: async () => options.shortage ?? null,
     runUrl: (run) => `https://slipway.example/runs/${run.id}`,
+    ...options.parts,
   };
   const engine = createEngine(parts);
   let open = true;
