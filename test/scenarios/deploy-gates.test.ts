@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CheckState } from '#src/engine/ports.ts';
 import { ended, idOf, viewOf } from './held.ts';
-import { deployJob, gates, heldRollouts, lookAgain, patches, pushMain, release, says, waitsFor } from './gates.ts';
+import { deployJob, gates, heldRollouts, lookAgain, patches, pushMain, release, says, sha, waitsFor } from './gates.ts';
 import { outcomes, repository } from './world.ts';
 
 async function audited(s: Awaited<ReturnType<typeof gates>>, action: string): Promise<readonly string[]> {
@@ -14,7 +14,7 @@ async function audited(s: Awaited<ReturnType<typeof gates>>, action: string): Pr
 
 describe('an approval', () => {
   it('is waited for, not by who pushed, and counts each person once', async () => {
-    const s = await gates('approvals: 2', { forge: { authors: { [`${'a'.repeat(40)}`]: ['carol'] } } });
+    const s = await gates('approvals: 2', { forge: { authors: { [sha('a')]: ['carol'] } } });
     const run = await release(s, 'a');
     const job = await waitsFor(s, run, 'approval');
     expect(job.gate).toMatchObject({ gate: 'start', needed: 2, given: [] });
@@ -97,10 +97,10 @@ describe('a lock', () => {
     await says(s, 'bob', '/lock --all');
     const waiting = await release(s, 'a');
     await waitsFor(s, waiting, 'lock');
-    const refused = await says(s, 'ada', `/deploy production ${'b'.repeat(40)}`);
+    const refused = await says(s, 'ada', `/deploy production ${sha('b')}`);
     expect(refused).toMatch(/^Refused/);
     expect(s.forge.comments.at(-1)?.body).toMatch(/All of the repository.* locked by @bob/);
-    const own = idOf(await says(s, 'bob', `/deploy production ${'b'.repeat(40)}`));
+    const own = idOf(await says(s, 'bob', `/deploy production ${sha('b')}`));
     expect(outcomes(await ended(s, own))).toMatchObject({ 'deploy production': 'success' });
     await waitsFor(s, waiting, 'lock');
     await says(s, 'bob', '/unlock --all');
@@ -108,7 +108,7 @@ describe('a lock', () => {
   });
 
   it('of a pull request ends with it', async () => {
-    const pull = { number: 3, state: 'open', title: 'A change', sha: 'c'.repeat(40) } as const;
+    const pull = { number: 3, state: 'open', title: 'A change', sha: sha('c') } as const;
     const about = { branch: 'feature', base: 'main', fork: false, author: 'bob' } as const;
     const s = await gates('', { forge: { roles: { bob: 'write' }, pullRequests: [{ ...pull, ...about }] } });
     await says(s, 'bob', '/lock production', { number: 3, onPullRequest: true });
@@ -194,7 +194,7 @@ describe('the environment before', () => {
     const again = await s.engine.intake({
       kind: 'rerun',
       repository,
-      sha: 'b'.repeat(40),
+      sha: sha('b'),
       actor: 'ada',
       externalId: ill.jobs.at(-1)?.id ?? '',
     });
@@ -270,13 +270,13 @@ describe('the queue of an environment', () => {
 describe('a tag', () => {
   it('that was moved is not deployed by itself, and is by name', async () => {
     const s = await gates('', {
-      forge: { roles: { ada: 'write' }, commits: { va: 'b'.repeat(40), ['b'.repeat(40)]: 'b'.repeat(40) } },
+      forge: { roles: { ada: 'write' }, commits: { va: sha('b'), [sha('b')]: sha('b') } },
     });
     await ended(s, await release(s, 'a'));
     const moved = await s.engine.intake({
       kind: 'trigger',
       repository,
-      trigger: { kind: 'tag', sha: 'b'.repeat(40), tag: 'va', ref: 'refs/tags/va', actor: 'ada', title: '' },
+      trigger: { kind: 'tag', sha: sha('b'), tag: 'va', ref: 'refs/tags/va', actor: 'ada', title: '' },
     });
     const view = await ended(s, /run (\w+)/i.exec(moved)?.[1] ?? '');
     expect(outcomes(view)['deploy production']).toMatch(
