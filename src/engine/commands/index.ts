@@ -42,10 +42,15 @@ const handlers: { readonly [Kind in Handled]: Handler<Kind> } = {
 export async function comment(parts: Parts, event: CommentEvent, wake: Wake): Promise<string> {
   const asked = parseCommands(event.body, parts.policy.aliases(event.repository));
   if (asked.length === 0) return 'The comment holds no command.';
-  await react(parts, event, 'eyes');
+  // Nobody who is in a hurry waits for it.
+  const eyes = react(parts, event, 'eyes');
   const context = createContext(parts, event, wake);
   const answers: { readonly asked: Asked; readonly answer: Answer }[] = [];
-  for (const one of asked) answers.push({ asked: one, answer: await answerOnce(context, one) });
+  try {
+    for (const one of asked) answers.push({ asked: one, answer: await answerOnce(context, one) });
+  } finally {
+    await eyes;
+  }
   const reply = replyOf(answers);
   // Found again by its key, so that it isn't said twice.
   if (reply !== '') await parts.forge.comment(event.repository, event.number, reply, `comment ${event.commentId}`);

@@ -50,7 +50,7 @@ function notFailed(jobs: readonly Job[]): string {
   const [job] = jobs;
   const name = quoted(job?.plan.key ?? '');
   if (jobs.some((it) => it.state !== 'completed')) return `${name} is under way.`;
-  return `${name} didn't fail. To run it all the same: \`/run ${job?.plan.key ?? ''}\`.`;
+  return `${name} didn't fail. To run it all the same: ${quoted(`/run ${job?.plan.key ?? ''}`)}.`;
 }
 
 /** `/run JOB` */
@@ -79,7 +79,7 @@ async function runsOfHead(context: Context, command: string): Promise<readonly R
   const { parts, event } = context;
   const head = await context.head();
   if (head.kind === 'moved') {
-    throw new UserError(`${movedText(head)} If that commit's jobs are meant, comment \`${command}\` again.`);
+    throw new UserError(`${movedText(head)} If that commit's jobs are meant, comment ${quoted(command)} again.`);
   }
   const { sha } = head;
   const runs = await parts.store.runs.ofCommit(event.repository.id, sha);
