@@ -11,7 +11,7 @@ import type { Stepping } from './steps-book.ts';
 import { type Ear, openEar } from './steps-turn.ts';
 
 /** So long an approval is waited for; milliseconds. */
-export const approvalMs = 7 * 24 * 60 * 60_000;
+const approvalMs = 7 * 24 * 60 * 60_000;
 /** How often what others decide is looked at, beside being told. */
 const lookMs = 2000;
 

@@ -1,6 +1,5 @@
 import type { RolloutStep, StepsProgress, Strategy } from './delivery.ts';
-import { quoted } from './deploy/words.ts';
-import { harmless } from './harmless.ts';
+import { codeIn, escapeMarkdown, markdownTable } from './markdown.ts';
 import { stepsOf } from './steps.ts';
 import type { WorkloadState } from './rollout.ts';
 
@@ -19,34 +18,28 @@ export function stepsReport(
 ): string {
   const steps = stepsOf(strategy);
   const rows = steps.flatMap((step, index) => [
-    ...(isSwitch(strategy, index) ? [switchRow(strategy, progress)] : []),
-    `| ${index + 1} | ${stepText(step)} | ${cell(stateText(progress, index, now))} |`,
+    ...switchRow(strategy, progress, index),
+    [String(index + 1), stepText(step), inline(stateText(progress, index, now))],
   ]);
-  if (isSwitch(strategy, steps.length)) rows.push(switchRow(strategy, progress));
-  const besides = strategy.kind === 'canary' ? 'Canary' : 'Green';
-  const workloads = progress.workloads.map((it, index) => {
+  const last = ['', 'The stable workload gets the new version', promotion(progress)];
+  const workloads = progress.workloads.map(({ target, autoscaled, replicas }, index) => {
     const { stable, beside } = pods[index] ?? {};
-    const note = it.autoscaled && it.replicas > 0 ? ' (an autoscaler decides on the replicas)' : '';
-    return `| ${quoted(`${it.target.namespace}/${it.target.name}`)}${note} | ${podsText(stable)} | ${podsText(beside)} |`;
+    const note = autoscaled && replicas > 0 ? ' (an autoscaler decides on the replicas)' : '';
+    return [`${codeIn(`${target.namespace}/${target.name}`)}${note}`, podsText(stable), podsText(beside)];
   });
   const said = progress.said.map((it) => `- ${inline(it)}`);
   return [
     `**${headline(progress)}**${now === '' || isOver(progress) ? '' : ` ${inline(now)}`}`,
     '',
-    '| | Step | |',
-    '| --- | --- | --- |',
-    ...rows,
-    `| | The stable workload gets the new version | ${promotion(progress)} |`,
+    markdownTable(['', 'Step', ''], [...rows, ...switchRow(strategy, progress, steps.length), last]),
     '',
-    `| Workload | Stable pods | ${besides} pods |`,
-    '| --- | --- | --- |',
-    ...workloads,
+    markdownTable(['Workload', 'Stable pods', strategy.kind === 'canary' ? 'Canary pods' : 'Green pods'], workloads),
     ...(said.length > 0 ? ['', ...said] : []),
   ].join('\n');
 }
 
 /** A step in words: `25% of the pods`, `5 min pause`. */
-export function stepText(step: RolloutStep): string {
+function stepText(step: RolloutStep): string {
   switch (step.kind) {
     case 'weight':
       return `${step.percent}% of the pods`;
@@ -55,11 +48,11 @@ export function stepText(step: RolloutStep): string {
     case 'approval':
       return 'approval';
     case 'probe':
-      return `probe ${quoted(step.url)}`;
+      return `probe ${codeIn(step.url)}`;
     case 'prometheus':
-      return `Prometheus ${quoted(step.server)}: ${quoted(step.query)} ${limits(step)}`;
+      return `Prometheus ${codeIn(step.server)}: ${codeIn(step.query)} ${limits(step)}`;
     case 'job':
-      return `job ${quoted(step.job)}`;
+      return `job ${codeIn(step.job)}`;
   }
 }
 
@@ -101,16 +94,14 @@ function stateText(progress: StepsProgress, index: number, now: string): string 
   return `now${now === '' ? '' : `: ${now}`}`;
 }
 
-function isSwitch(strategy: Strategy, index: number): boolean {
-  return strategy.kind === 'blue-green' && index === strategy.before.length;
-}
-
-function switchRow(strategy: Strategy, { phase, step, notes }: StepsProgress): string {
-  const at = strategy.kind === 'blue-green' ? strategy.before.length : 0;
-  const isPast = ['done', 'promoting', 'cleaning'].includes(phase) || step > at;
-  const state = phase === 'switching' ? 'now' : isPast || notes['switch'] !== undefined ? 'done' : 'to come';
-  const reached = phase === 'aborting' || phase === 'ended' ? (isPast ? 'switched back' : 'not reached') : state;
-  return `| | The Service is switched to the new pods | ${reached} |`;
+/** The row of the switch, if it stands before this step. */
+function switchRow(strategy: Strategy, { phase, step }: StepsProgress, index: number): readonly (readonly string[])[] {
+  if (strategy.kind !== 'blue-green' || index !== strategy.before.length) return [];
+  const isBack = phase === 'aborting' || phase === 'ended';
+  const isPast = ['done', 'promoting', 'cleaning'].includes(phase) || step > index;
+  const ahead = phase === 'switching' ? 'now' : isPast || (phase === 'holding' && step === index) ? 'done' : 'to come';
+  const back = step > index ? 'switched back' : step === index ? 'ended here' : 'not reached';
+  return [['', 'The Service is switched to the new pods', isBack ? back : ahead]];
 }
 
 function promotion({ phase }: StepsProgress): string {
@@ -126,11 +117,5 @@ function podsText(state: WorkloadState | null | undefined): string {
 
 /** Text of others within a sentence: shown as it is, on one line, formatting nothing. */
 function inline(text: string): string {
-  return harmless(text.replaceAll(/\s+/g, ' '))
-    .replaceAll(/[\\`*_[\]<>|~#@]/g, (it) => `\\${it}`)
-    .slice(0, 1000);
-}
-
-function cell(text: string): string {
-  return inline(text);
+  return escapeMarkdown(text.slice(0, 1000));
 }

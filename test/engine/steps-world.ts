@@ -44,6 +44,8 @@ export interface StepsGiven {
   readonly cancelAtMs?: number;
   readonly refuse?: string;
   readonly stableMs?: number;
+  /** A sleep lasts at least so long, in milliseconds: for who waits for days. */
+  readonly leastSleepMs?: number;
   /** What happens beside, at milliseconds from the begin. */
   readonly meanwhile?: (cluster: FakeCanaries, sleep: (ms: number) => Promise<void>) => Promise<void>;
 }
@@ -209,7 +211,7 @@ export function openStepsWorld(given: StepsGiven) {
       leave: new AbortController().signal,
       time: {
         steady: () => time.now(),
-        sleep: mortal((ms: number, signal: AbortSignal) => time.sleep(ms, signal)),
+        sleep: mortal((ms: number, signal: AbortSignal) => time.sleep(Math.max(ms, given.leastSleepMs ?? 0), signal)),
       },
       parts,
       run,
