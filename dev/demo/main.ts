@@ -30,6 +30,8 @@ async function demo(keep: boolean): Promise<number> {
     console.log(`
 GitHub     ${world.github.url}/acme/shop
 Slipway    ${world.slipway}/  (token: ${world.token})
+           ${world.slipway}/environments
+           SLIPWAY_URL=${world.slipway} SLIPWAY_TOKEN=${world.token} npx slipway apps --repository acme/shop
 Registry   ${world.registry.url}
 
 Ctrl-C ends it all.`);
