@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { parseAllDocuments, stringify } from 'yaml';
@@ -237,3 +238,11 @@ function changed(value: unknown, [step, ...rest]: Way, wanted: string): unknown 
   const map = value as Record<string, unknown>;
   return { ...map, [step]: changed(map[step], rest, wanted) };
 }
+
+it('docs/gitops.md names only fields that can be read', () => {
+  const page = readFileSync(new URL('../../docs/gitops.md', import.meta.url), 'utf8');
+  const table = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map((it) => it[1] ?? '');
+  const inFiles = [...page.matchAll(/field: "?([^"\n,}]+)"?/g)].map((it) => it[1]?.trim() ?? '');
+  expect(table.length + inFiles.length).toBeGreaterThan(7);
+  for (const field of [...table, ...inFiles]) expect([field, typeof parseField(field)]).toEqual([field, 'object']);
+});

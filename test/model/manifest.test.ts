@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { imageName } from '#src/model/manifest-images.ts';
+import { manifestKinds } from '#src/model/manifest-kinds.ts';
 import { deployment, image, ingress, namespace, objects, problems, withField } from './manifests.ts';
 
 describe('manifests', () => {
@@ -94,4 +96,26 @@ it.each([
   [`a/b:v1@sha256:${'0'.repeat(64)}`, 'a/b'],
 ])('the name of %s is %s', (image, name) => {
   expect(imageName(image)).toBe(name);
+});
+
+describe('docs/previews.md', () => {
+  const page = readFileSync(new URL('../../docs/previews.md', import.meta.url), 'utf8');
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map((it) => it[1] ?? '');
+
+  it('has manifests that a preview may hold', () => {
+    const text = blocks.find((it) => it.includes('# deploy/preview/shop.yaml')) ?? '';
+    const found = objects(text, { images: { 'ghcr.io/acme/shop': image } });
+    expect(found.map((it) => it['kind'])).toEqual(['Service', 'Deployment', 'Ingress']);
+    expect(JSON.stringify(found)).toContain('"host":"shop-pr-7.preview.example.com"');
+  });
+
+  it('lists rights for every kind', () => {
+    const role = parse(blocks.find((it) => it.includes('kind: ClusterRole')) ?? '') as {
+      readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
+    };
+    const allowed = new Set(role.rules.filter((it) => it.verbs.includes('patch')).flatMap((it) => it.resources));
+    for (const { plural } of manifestKinds) {
+      expect([plural, allowed.has(plural) || page.includes(`\`${plural}\` (`)]).toEqual([plural, true]);
+    }
+  });
 });
