@@ -1,10 +1,11 @@
+import type { RolloutTarget } from '#src/model/pipeline.ts';
 import { isComplete, supersededReason, type WorkloadState } from '#src/model/rollout.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
 import type { RolloutRequest } from './rollout.ts';
 import type { Book, Unit } from './rollout-book.ts';
-import { follow } from './rollout-follow.ts';
+import { type Followed, follow } from './rollout-follow.ts';
 import { deadlineSince, persist, type RolloutTime } from './rollout-time.ts';
-import { type Ended, messageOf, nameOf, short } from './rollout-words.ts';
+import { type Ended, messageOf, nameOf, short, withCluster } from './rollout-words.ts';
 
 /** A workload is brought to images, forward or back. */
 export interface Move {
@@ -39,8 +40,8 @@ export async function setAndFollow(
   const { signal, halt, images, instead } = move;
   const { target } = move.unit;
   const name = nameOf(target);
-  const onProgress = (message: string): void => request.onProgress(short(message));
-  const tell = (message: string): void => onProgress(`${name}: ${message}`);
+  const onProgress = (message: string): void => request.onProgress(short(withCluster(target, message)));
+  const tell = (message: string): void => request.onProgress(short(`${name}: ${message}`));
   const onState = (state: WorkloadState): void => request.onState?.(target, state);
   let set = move.known;
   let storing = false;
@@ -82,7 +83,7 @@ export async function setAndFollow(
       onState,
     });
     leave.throwIfAborted();
-    return ended;
+    return named(target, ended);
   } catch (error) {
     if (storing) throw error;
     leave.throwIfAborted();
@@ -90,6 +91,11 @@ export async function setAndFollow(
     if (halt.aborted) return { kind: 'cancelled', reason: messageOf(halt.reason) };
     return { kind: 'error', error };
   }
+}
+
+function named(target: RolloutTarget, ended: Followed): Followed {
+  if (ended.kind === 'complete') return { ...ended, message: withCluster(target, ended.message) };
+  return { ...ended, reason: withCluster(target, ended.reason) };
 }
 
 function noted(move: Move, { generation, images }: Answer, container: string): Partial<RolloutChange> {

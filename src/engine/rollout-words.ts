@@ -7,11 +7,8 @@ import { Unreached } from './rollout-time.ts';
 export type Ended = Followed | { readonly kind: 'error'; readonly error: unknown };
 
 /** What is said, loudly, of a workload that didn't come back. `images`: what it was to run again. */
-export function notBack(
-  { kind, namespace, name }: RolloutTarget,
-  images: string,
-  back: Exclude<Ended, { kind: 'complete' }>,
-): string {
+export function notBack(target: RolloutTarget, images: string, back: Exclude<Ended, { kind: 'complete' }>): string {
+  const { kind, namespace } = target;
   const why = back.kind === 'error' ? messageOf(back.error) : back.reason;
   const unknown = back.kind === 'error' && back.error instanceof Unreached;
   const hint =
@@ -19,7 +16,7 @@ export function notBack(
       ? ` A StatefulSet doesn't replace a broken pod by itself: delete it by hand (kubectl delete pod -n ${namespace} ...).`
       : '';
   const known = unknown ? ' So it is unknown what it runs.' : '';
-  return `GOING BACK FAILED: ${namespace}/${name} was to run ${images} again, but: ${why}${known} Look at it now.${hint}`;
+  return `GOING BACK FAILED: ${nameOf(target)} was to run ${images} again, but: ${why}${known} Look at it now.${hint}`;
 }
 
 export function outcomeOfEnd(target: RolloutTarget, ended: Exclude<Ended, { kind: 'complete' }>): Outcome {
@@ -41,8 +38,15 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export function nameOf(target: RolloutTarget): string {
-  return `${target.namespace}/${target.name}`;
+/** `shop/api`, and `shop/api (eu)` in another cluster than the default one. */
+export function nameOf({ namespace, name, cluster }: RolloutTarget): string {
+  return cluster === null ? `${namespace}/${name}` : `${namespace}/${name} (${cluster})`;
+}
+
+/** What is said of a workload by who doesn't know its cluster, with that. */
+export function withCluster(target: RolloutTarget, text: string): string {
+  const bare = nameOf({ ...target, cluster: null });
+  return text.startsWith(`${bare}: `) ? `${nameOf(target)}${text.slice(bare.length)}` : text;
 }
 
 /** GitHub cuts the description of a deployment status at 140 characters. */

@@ -150,7 +150,7 @@ function planned({ target, ...item }: RolloutItem, state: WorkloadState): Rollou
   const wasHealthy = earlier !== null || isHealthy(state);
   const back = wasHealthy ? before : (item.lastHealthy ?? before);
   return {
-    workload: nameOf(target),
+    workload: `${target.namespace}/${target.name}`,
     container: target.container,
     kind: target.kind,
     cluster: target.cluster,

@@ -1,6 +1,7 @@
 import { maskText } from '#src/model/mask.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
+import { workloadKey } from '#src/model/rollout-report.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { audit, type Decision, decide } from './deploy/decision.ts';
 import { withHistory } from './deploy/history.ts';
@@ -14,6 +15,7 @@ import { maskOutcome } from './masked.ts';
 import type { Parts } from './parts.ts';
 import { type RolloutItem, type RolloutRequest, rollOut } from './rollout.ts';
 import { realTime, type RolloutTime } from './rollout-time.ts';
+import { nameOf } from './rollout-words.ts';
 import { rollBySteps } from './steps.ts';
 import { type Completion, trackJob } from './track.ts';
 
@@ -148,11 +150,11 @@ async function deploy(
       await deployment.change(changes);
     },
     onLines(lines, target) {
-      log(`Last lines of the failing container of ${target.namespace}/${target.name}:\n${lines}`);
+      log(`Last lines of the failing container of ${nameOf(target)}:\n${lines}`);
       telling.lines(lines, target);
     },
     onEvents(events, target) {
-      log(`What the cluster says of ${target.namespace}/${target.name}:\n${events.join('\n')}`);
+      log(`What the cluster says of ${nameOf(target)}:\n${events.join('\n')}`);
       telling.events(events, target);
     },
     signal,
@@ -162,7 +164,7 @@ async function deploy(
   const result = await bring(request, parts, run, job, work, context);
   log(result.summary);
   const idle = result.changes.filter((it) => it.said?.endsWith('not verified: 0 replicas'));
-  context.doubts.push(...idle.map(({ workload }) => `${workload} has 0 replicas`));
+  context.doubts.push(...idle.map((it) => `${workloadKey(it.cluster, it.workload)} has 0 replicas`));
   return result.outcome;
 }
 

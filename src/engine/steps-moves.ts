@@ -2,6 +2,7 @@ import type { StepsFailure, StepsWorkload } from '#src/model/delivery.ts';
 import { type Outcome, UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import { isComplete, type WorkloadState } from '#src/model/rollout.ts';
+import type { RolloutChange } from '#src/model/rollout-change.ts';
 import { givenUp, isLeft, type Move, next, type Pods, type Result, type Seen } from '#src/model/steps.ts';
 import { rollOut } from './rollout.ts';
 import { type Followed, follow } from './rollout-follow.ts';
@@ -40,6 +41,8 @@ export async function runPhase(stepping: Stepping): Promise<Ended> {
   };
   const made = new Map<string, number>();
   try {
+    // What was patched is seen through, or put back, by its own rules: also where nothing can be seen just now.
+    if (phase === 'promoting' && hasBegun(book)) return await promote(stepping, [], turn);
     for (;;) {
       leave.throwIfAborted();
       if (signal.aborted) return failed('cancelled', messageOf(signal.reason));
@@ -122,7 +125,9 @@ function seenOf(stepping: Stepping, turn: Turn, { stable, beside }: States, inde
 }
 
 function versionOf(stepping: Stepping, { target, images }: StepsWorkload, state: WorkloadState): Pods['images'] {
-  const changes = stepping.book.changes().filter((it) => it.workload === nameOf(target) && it.container !== undefined);
+  const workload = `${target.namespace}/${target.name}`;
+  const isOurs = (it: RolloutChange): boolean => it.workload === workload && (it.cluster ?? null) === target.cluster;
+  const changes = stepping.book.changes().filter((it) => isOurs(it) && it.container !== undefined);
   const set = Object.fromEntries(changes.map((it) => [it.container, it.set?.image]));
   const isNew = Object.entries(images).every(([name, image]) => [image, set[name]].includes(state.images[name]));
   if (isNew) return 'new';
@@ -238,7 +243,9 @@ const noPods: Pods = { wanted: 0, settled: false, images: 'other' };
 /** The stable workloads get their replicas, and the new images by a plain rollout, which goes back by itself. */
 async function promote(stepping: Stepping, states: readonly States[], turn: Turn): Promise<Ended> {
   const { parts, book, onChange } = stepping;
-  for (const [index, { target, replicas, autoscaled }] of book.now().workloads.entries()) {
+  // They were scaled before the first was patched.
+  const unscaled = hasBegun(book) ? [] : book.now().workloads;
+  for (const [index, { target, replicas, autoscaled }] of unscaled.entries()) {
     const wanted = states[index]?.stable?.wanted ?? replicas;
     if (autoscaled || wanted >= replicas) continue;
     await ask(stepping, turn, target, () => parts.canaries.scale(target, target.name, replicas, turn.signal));
@@ -265,6 +272,10 @@ async function promote(stepping: Stepping, states: readonly States[], turn: Turn
   return { result: { kind: 'failed', failure: failureOf(outcome) } };
 }
 
+function hasBegun(book: Stepping['book']): boolean {
+  return book.changes().some((it) => (it.phase ?? 'planned') !== 'planned');
+}
+
 function failureOf(outcome: Exclude<Outcome, { readonly kind: 'success' }>): StepsFailure {
   const { kind, reason } = outcome;
   return kind === 'skipped' || kind === 'neutral' ? { kind: 'failure', reason } : { kind, reason };
@@ -279,6 +290,10 @@ function wentBack(stepping: Stepping, turn: Turn, states: readonly States[], see
     const stable = states[index]?.stable;
     if (replicas === 0 || !now) continue;
     const name = nameOf(target);
+    if (stable && now.stable?.settled && now.stable.images === 'new') {
+      said.push(`${name} runs the new images, and nothing stands beside it.`);
+      continue;
+    }
     if (stable && now.stable?.settled) {
       said.push(
         `${name} has its ${stable.wanted} ${stable.wanted === 1 ? 'pod' : 'pods'}, and nothing stands beside it.`,

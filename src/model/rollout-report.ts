@@ -3,7 +3,7 @@ import { codeIn, escapeMarkdown, markdownTable } from './markdown.ts';
 import type { WorkloadState } from './rollout.ts';
 import type { RolloutChange } from './rollout-change.ts';
 
-/** What a rollout has to show beside its log. Workloads are told by `namespace/name`. */
+/** What a rollout has to show beside its log. Workloads are told by `workloadKey`. */
 export interface RolloutFacts {
   readonly changes: readonly RolloutChange[];
   /** What was seen of each workload last. */
@@ -12,6 +12,11 @@ export interface RolloutFacts {
   readonly events: ReadonlyMap<string, readonly string[]>;
   /** Last lines of their failing containers. */
   readonly lines: ReadonlyMap<string, string>;
+}
+
+/** Tells workloads apart, also those of one name in several clusters. */
+export function workloadKey(cluster: string | null | undefined, workload: string): string {
+  return cluster == null ? workload : `${workload} (${cluster})`;
 }
 
 const maxLines = 30;
@@ -25,10 +30,10 @@ export function rolloutReport(facts: RolloutFacts): string {
   const { changes, events, lines } = facts;
   if (changes.length === 0) return '';
   const rows = changes.map((change) => [
-    codeIn(change.workload),
+    codeIn(keyOf(change)),
     codeIn(change.container ?? ''),
     imageWords(change),
-    podWords(facts.states.get(change.workload)),
+    podWords(facts.states.get(keyOf(change))),
     stateWords(change, changes),
   ]);
   const table = markdownTable(['Workload', 'Container', 'Image', 'Pods', 'State'], rows);
@@ -50,6 +55,10 @@ export function shortImage(image: string): string {
   return `${name.replace(/:.*$/, '')}@${algorithm}:${hex.slice(0, 12)}`;
 }
 
+function keyOf({ cluster, workload }: RolloutChange): string {
+  return workloadKey(cluster, workload);
+}
+
 function imageWords({ before, after }: RolloutChange): string {
   const now = codeIn(shortImage(after));
   if (before === after) return `${now} (unchanged)`;
@@ -63,7 +72,7 @@ function podWords(state: WorkloadState | undefined): string {
 
 function stateWords(change: RolloutChange, all: readonly RolloutChange[]): string {
   const goesBack = all.some((it) => it.failed);
-  const said = all.find((it) => it.workload === change.workload && it.said !== undefined)?.said ?? '';
+  const said = all.find((it) => keyOf(it) === keyOf(change) && it.said !== undefined)?.said ?? '';
   switch (change.phase ?? 'planned') {
     case 'planned':
       return goesBack ? 'not begun' : 'waits';

@@ -117,6 +117,21 @@ describe('all at once', () => {
   });
 });
 
+describe('several clusters', () => {
+  it('are told apart where one name is in both', async () => {
+    const there = { target: target('shop/api', { cluster: 'eu' }), image: 'missing' };
+    const workloads = [{ name: 'shop/api', image: old }];
+    const result = await roll([there], { workloads });
+    expect(result.progress[0]).toBe('shop/api (eu): setting the image');
+    expect(result.progress).toContain('shop/api (eu): 1 of 2 updated, 2 available; ErrImagePull');
+    expect(result.outcome).toHaveProperty(
+      'reason',
+      expect.stringMatching(/^shop\/api \(eu\): the image.* shop\/api \(eu\) runs r\/api@sha256:old again\.$/),
+    );
+    expect(result.changes).toMatchObject([{ workload: 'shop/api', cluster: 'eu' }]);
+  });
+});
+
 describe('several containers of one workload', () => {
   const workloads = [{ name: 'shop/api', image: old, containers: ['app', 'proxy'] }];
   const proxy = (image: string): RolloutItem => ({ target: target('shop/api', { container: 'proxy' }), image });

@@ -38,6 +38,15 @@ describe('the report of a rollout', () => {
     expect(rolloutReport(facts({ changes: [] }))).toBe('');
   });
 
+  it('tells workloads of one name in several clusters apart', () => {
+    const eu = { ...api, cluster: 'eu' };
+    const text = rolloutReport(facts({ changes: [api, eu], states: new Map([['shop/api (eu)', state]]) }));
+    expect(text.split('\n').slice(2)).toEqual([
+      expect.stringMatching(/^\| `shop\/api` \| .* \| – \| rolls \|$/),
+      expect.stringMatching(/^\| `shop\/api \(eu\)` \| .* \| 1 of 3 updated, 3 available \| rolls \|$/),
+    ]);
+  });
+
   const failed = { failed: { kind: 'failure', reason: 'It crashes.' } } as const;
   it.each<[string, Partial<RolloutChange>, readonly RolloutChange[]]>([
     ['waits', { phase: 'planned' }, []],

@@ -63,13 +63,16 @@ export class Connection {
    * Retry-After; reads the credentials again when they are refused. Throws StatusError or the network's error.
    */
   async request(request: ApiRequest, signal: AbortSignal): Promise<string> {
-    const until = performance.now() + this.#patience.outageMs;
+    let until: number | null = null;
     let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
       const used = this.#load();
       try {
         await sleep(Math.max(0, this.#notBefore - performance.now()), undefined, { signal, ref: false });
-        return await this.#send(request, await used, signal);
+        const loaded = await used;
+        // The server can't help how long the library takes to load.
+        until ??= performance.now() + this.#patience.outageMs;
+        return await this.#send(request, loaded, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof StatusError && error.code === 401 && !renewed) {
@@ -81,7 +84,7 @@ export class Connection {
           this.#notBefore = performance.now() + Math.min(error.retryAfterMs, longestPauseMs);
         }
         const pause = pauseMs(attempt);
-        if (!isTransient(error) || performance.now() + pause > until) throw error;
+        if (!isTransient(error) || performance.now() + pause > (until ?? 0)) throw error;
         this.#logger.info({ cluster: this.#name, path: request.path, err: error, pause }, 'request is repeated');
         await sleep(pause, undefined, { signal, ref: false });
       }

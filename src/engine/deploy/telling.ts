@@ -2,7 +2,7 @@ import { maskText } from '#src/model/mask.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
-import { rolloutReport } from '#src/model/rollout-report.ts';
+import { rolloutReport, workloadKey } from '#src/model/rollout-report.ts';
 
 /** Collects what a deployment has to show. What came from outside is masked before it becomes part of any text. */
 export interface Telling {
@@ -25,7 +25,7 @@ export function createTelling(
   const states = new Map<string, WorkloadState>();
   const events = new Map<string, readonly string[]>();
   const lines = new Map<string, string>();
-  const nameOf = ({ namespace, name }: RolloutTarget): string => `${namespace}/${name}`;
+  const nameOf = ({ cluster, namespace, name }: RolloutTarget) => workloadKey(cluster, `${namespace}/${name}`);
   let changes = known;
   let steps = '';
   return {
