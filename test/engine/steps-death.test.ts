@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RolloutResult } from '#src/engine/rollout.ts';
 import type { Strategy } from '#src/model/delivery.ts';
+import { PlatformError } from '#src/model/outcome.ts';
 import { openStepsWorld, probe, type StepsGiven, target, weight } from './steps-world.ts';
 
 const good = { get: { 'https://shop/health': [{ status: 200, body: '' }] } };
@@ -119,6 +120,25 @@ describe('a process that dies at any moment', () => {
         });
       }
     }
+  });
+
+  it('sees through what was patched at the end, also where nothing else can be seen', async () => {
+    const [, given, end] = cases[0] ?? ['', { strategy: green([]) }, []];
+    let patched = 0;
+    for (let n = 1; ; n += 1) {
+      const world = openStepsWorld(given);
+      if ((await world.process(n)) !== 'died') break;
+      if (world.stored.progress?.phase !== 'promoting' || world.stored.changes[0]?.phase !== 'forward') continue;
+      patched += 1;
+      const state = world.cluster.state.bind(world.cluster);
+      world.cluster.state = async (...args) => {
+        if (world.stored.progress?.phase === 'promoting') throw new PlatformError('Not now.');
+        return await state(...args);
+      };
+      expect(kindOf(await world.process())).toBe('success');
+      expect(world.cluster.all).toEqual(end);
+    }
+    expect(patched).toBeGreaterThan(2);
   });
 
   it('never lets a rollout that was cancelled go forward again', async () => {
