@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { busyboxImage } from './docker.ts';
 import { type Expected, mistakes, settled } from './killer/judge.ts';
 import { reached } from './killer/reached.ts';
-import { addWorkload, openHarbour, type Release, releaseMistakes } from './killer/releases.ts';
+import { addWorkload, openHarbour, type Release, releaseMistakes, toldReleases } from './killer/releases.ts';
 import { openTown } from './killer/town.ts';
 
 /**
@@ -126,7 +126,11 @@ it('goes on from before and after each transition of a release', async () => {
     }
   }
   await victim.start();
-  await settled(town.github, expected, 60_000).catch((error: unknown) => {
+  const ended = async () => {
+    await settled(town.github, expected, 60_000);
+    await toldReleases(town.github, repository.fullName, releases, 60_000);
+  };
+  await ended().catch((error: unknown) => {
     throw new Error(`${String(error)}\n${victim.complaints().slice(-20).join('\n')}`);
   });
   await victim.stop();

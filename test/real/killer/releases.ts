@@ -59,6 +59,25 @@ export function addWorkload({ kubernetes }: Harbour, name: string): void {
 }
 
 /**
+ * Waits until GitHub shows the end of each release's deployment; it is looked for for half a minute before it is made a second
+ * time. Throws after so many milliseconds.
+ */
+export async function toldReleases(
+  github: GitHub,
+  repository: string,
+  releases: readonly Release[],
+  ms: number,
+): Promise<void> {
+  for (const { name, ends } of releases) {
+    await github.waitFor(
+      `the deployment ${name}`,
+      () => github.deployments(repository).some((it) => it.environment === name && it.statuses.at(-1)?.state === ends),
+      ms,
+    );
+  }
+}
+
+/**
  * Everything that is wrong with what became of the releases: the image is recorded, the workload was patched no more often
  * than it takes and runs what it must, GitHub has one deployment with the right end, the audit one record. The server must
  * be stopped.
