@@ -1,12 +1,13 @@
 import { requestDeploy, requestPromote, requestRollback, type Requested } from './engine/deploy/requests.ts';
 import { environmentCalled, knownEnvironments } from './engine/deploy/environment.ts';
 import { lock, unlock } from './engine/deploy/locks.ts';
-import { environmentOf, whereIs } from './engine/deploy/where.ts';
+import { environmentOf, specsOf, whereIs } from './engine/deploy/where.ts';
 import { createContext } from './engine/commands/context.ts';
 import { namedCommit } from './engine/commands/commit.ts';
 import type { Parts } from './engine/parts.ts';
 import { plainMarkdown } from './model/markdown.ts';
 import { UserError } from './model/outcome.ts';
+import type { EnvironmentSpec } from './model/pipeline.ts';
 import type { Repository } from './model/repository.ts';
 import type { Answered, Environments } from './web/environments.ts';
 import { randomUUID } from 'node:crypto';
@@ -19,8 +20,12 @@ const lookMs = 20_000;
 
 /** What pages and the command line do of environments, by the engine. `wake`: goes on with a run. */
 export function environmentActions(parts: Parts, wake: (runId: string) => Promise<void>): Environments {
+  const specs = rememberedSpecs(parts);
   return {
-    where: (repository, { live }) => whereIs(parts, repository, AbortSignal.timeout(lookMs), { live }),
+    async where(repository, { live }) {
+      const known = live ? { specs: await specs(repository) } : {};
+      return await whereIs(parts, repository, AbortSignal.timeout(lookMs), { live, ...known });
+    },
 
     deploy: (repository, { environment, ref }) =>
       told(async () => {
@@ -82,6 +87,27 @@ export function environmentActions(parts: Parts, wake: (runId: string) => Promis
         void wake(run.id);
         return accepted(`The deployment to ${environmentOf(job) ?? ''} is being cancelled.`);
       }),
+  };
+}
+
+/** How long a page may show the environments of an older pipeline file, milliseconds. */
+const specsMs = 30_000;
+
+/** Pages that are open look every few seconds: GitHub isn't asked for the file each time. */
+function rememberedSpecs(parts: Parts): (repository: Repository) => Promise<readonly EnvironmentSpec[]> {
+  const found = new Map<number, { readonly at: number; readonly specs: Promise<readonly EnvironmentSpec[]> }>();
+  return async (repository) => {
+    const now = performance.now();
+    const known = found.get(repository.id);
+    if (known !== undefined && now - known.at < specsMs) return await known.specs;
+    const specs = specsOf(parts, repository, AbortSignal.timeout(lookMs));
+    found.set(repository.id, { at: now, specs });
+    try {
+      return await specs;
+    } catch (error) {
+      found.delete(repository.id);
+      throw error;
+    }
   };
 }
 

@@ -43,7 +43,7 @@ function section(
   const { environment, current, lock, running } = status;
   return html`<section class="environment" id="${anchorOf(environment)}">
 <header><h2>${environment}</h2><span class="state">${pill(standing(status))}${lock && pill({ look: 'warn', text: 'locked' })}</span>
-${current?.details.url && /^https?:\/\//.test(current.details.url) && html`<a class="open" href="${current.details.url}" rel="noreferrer">${new URL(current.details.url).host}</a>`}</header>
+${addressOf(current)}</header>
 ${current === null ? html`<p class="note">Nothing was deployed here yet.</p>` : currentView(repository, current, links)}
 ${current !== null && status.health.message !== '' && html`<p class="health">${healthMark(status)} ${status.health.message}</p>`}
 ${lock && html`<p class="lock"><strong>Locked</strong> by ${lock.owner}${lock.environment === '' ? ', with the whole repository,' : ''} since ${time(lock.at)}${lock.reason !== '' && html`: ${lock.reason}`}${lock.pullRequest !== null && html` <span class="note">until pull request #${lock.pullRequest} closes</span>`}</p>`}
@@ -51,6 +51,13 @@ ${(running || status.queue.length > 0) && queueView(status, links)}
 ${operator && actionForms(repository, status, history, all)}
 ${history.length > 0 && historyList(repository, status, history, links, operator)}
 </section>`;
+}
+
+/** The url of a pipeline file: shown if it is one. */
+function addressOf(current: DeploymentRecord | null): Html | null {
+  const url = URL.parse(current?.details.url ?? '');
+  if (url === null || !/^https?:$/.test(url.protocol)) return null;
+  return html`<a class="open" href="${url.href}" rel="noreferrer">${url.host}</a>`;
 }
 
 function currentView(repository: Repository, current: DeploymentRecord, links: Links): Html {

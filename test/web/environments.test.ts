@@ -56,7 +56,7 @@ describe("the page of a repository's environments", () => {
     expect(staging).toContain('1. Translate the receipts');
     expect(staging).toContain('shop-staging/api · api shop@8a7c3e5b1d9f → shop@9a7c3e5b1d9f');
     expect(staging).toContain('crashes again and again');
-    expect(text).toContain('href="https://staging.shop.example"');
+    expect(text).toContain('href="https://staging.shop.example/"');
     expect(partOf(text, 'preview-pr-42')).toContain('Round &lt;b&gt;discounts&lt;/b&gt;');
     // In the file's order, previews last.
     expect([...text.matchAll(/id="env-([\w-]+)"/g)].map(([, name]) => name)).toEqual([

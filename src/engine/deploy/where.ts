@@ -35,34 +35,35 @@ const fileMs = 10_000;
 /**
  * Each environment of the default branch's file and each to which something is deployed (previews too), in the file's
  * order, previews last. What a cluster doesn't tell within 5 s is unknown. Not `live`: neither the file nor a cluster is asked.
+ * `specs`: what the file has, if that is known.
  * Throws PlatformError only if the store fails.
  */
 export async function whereIs(
   parts: WhereParts,
   repository: Repository,
   signal: AbortSignal,
-  { live = true }: { readonly live?: boolean } = {},
+  { live = true, specs: known }: { readonly live?: boolean; readonly specs?: readonly EnvironmentSpec[] } = {},
 ): Promise<readonly EnvironmentStatus[]> {
   const { store } = parts;
   const [specs, names, previews, deploying, locks] = await Promise.all([
-    live ? specsOf(parts, repository, signal) : [],
+    known ?? (live ? specsOf(parts, repository, signal) : []),
     store.deployments.environments(repository.id),
     store.deployments.previews(),
     store.runs.deploying(repository.id),
     store.locks.of(repository.id),
   ]);
-  const known = new Map<string, { name: string; spec: EnvironmentSpec | null }>();
+  const named = new Map<string, { name: string; spec: EnvironmentSpec | null }>();
   const there = [
     // Of those that ever were, only a few are there.
     ...names.filter((name) => !isPreview(name)),
     ...previews.filter((one) => one.repositoryId === repository.id).map((one) => one.environment),
     ...deploying.flatMap(({ job }) => environmentOf(job) ?? []),
   ];
-  for (const name of there) known.set(name.toLowerCase(), { name, spec: null });
-  for (const spec of specs) known.set(spec.name.toLowerCase(), { name: spec.name, spec });
+  for (const name of there) named.set(name.toLowerCase(), { name, spec: null });
+  for (const spec of specs) named.set(spec.name.toLowerCase(), { name: spec.name, spec });
 
   const all = await Promise.all(
-    [...known].map(async ([key, { name, spec }]): Promise<EnvironmentStatus | null> => {
+    [...named].map(async ([key, { name, spec }]): Promise<EnvironmentStatus | null> => {
       const theirs = deploying.filter(({ job }) => environmentOf(job)?.toLowerCase() === key);
       const [last, line] = await Promise.all([
         store.deployments.lastHealthy(repository.id, name, null),
@@ -107,9 +108,9 @@ export function environmentOf(job: Job): string | null {
   return work.kind === 'deploy' || work.kind === 'preview' ? work.environment : null;
 }
 
-/** What a file with mistakes, or GitHub that is away, doesn't tell is seen from what was deployed. */
-async function specsOf(
-  parts: WhereParts,
+/** What the file has; nothing if it has mistakes, or GitHub is away: then what was deployed tells what there is. */
+export async function specsOf(
+  parts: Pick<Parts, 'source' | 'log'>,
   repository: Repository,
   signal: AbortSignal,
 ): Promise<readonly EnvironmentSpec[]> {
