@@ -3,6 +3,7 @@ import type { GitOpsSpec } from '#src/model/delivery.ts';
 import { fieldValue, setField } from '#src/model/gitops.ts';
 import { type Outcome, PlatformError, success, UserError } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
+import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { isStrange } from '#src/model/trust.ts';
 import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
@@ -128,6 +129,10 @@ async function change(
   const both = AbortSignal.any([signal, leave]);
   const paths = [...new Set(spec.changes.map((it) => it.file))];
   const at = await parts.gitops.read({ repository, branch: spec.branch }, paths, both);
+  if (isCircle(request, at.branch)) {
+    const reason = `A commit to ${at.branch} of ${repository} would deploy again, and again: this environment is deployed by pushes there. Name another branch or repository under \`gitops\`.`;
+    return { kind: 'failure', reason };
+  }
   const edited = edit(at.files, wishes, `${repository} (${at.branch})`);
   if (typeof edited === 'string') return { kind: 'failure', reason: edited };
   if (edited.size === 0) {
@@ -155,6 +160,13 @@ async function change(
   const progress = { ...begun, branch: words.from, pullRequest: number, url };
   await request.save(progress);
   return { pullRequest: number, progress };
+}
+
+/** What it commits would cause the very deployment that it is. */
+function isCircle({ run, spec }: GitOpsRequest, branch: string): boolean {
+  const { trigger, repository } = run;
+  const isOwn = spec.repository.toLowerCase() === fullName(repository).toLowerCase();
+  return isOwn && trigger.kind === 'push' && trigger.branch === branch;
 }
 
 /** The files that have to be changed, with their new text; a string says why one can't be. */

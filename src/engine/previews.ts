@@ -17,7 +17,7 @@ const askMs = 30 * 60_000;
  * removal itself goes on, and is tried again by `expirePreviews` if it fails. `ending`: a job that may still count as at work,
  * and does nothing more. Answers whether there was one.
  */
-export async function removePreviews(
+async function removePreviews(
   parts: Parts,
   repository: Repository,
   number: number,

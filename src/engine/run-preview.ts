@@ -22,6 +22,9 @@ import { type Followed, follow } from './rollout-follow.ts';
 import { type Deadline, deadlineSince, persist, realTime, type RolloutTime } from './rollout-time.ts';
 import { type Completion, trackJob } from './track.ts';
 
+/** Of the removal of what an earlier attempt made elsewhere. */
+const patienceMs = 5 * 60_000;
+
 /**
  * Puts the pull request's environment into its namespace, from the manifests at the run's commit, and waits until its
  * workloads are available. What was applied stays, also if it fails. It may be called again for the same attempt, and then does
@@ -168,22 +171,27 @@ async function imagesOf({ parts, run, work }: Context): Promise<Readonly<Record<
 
 /** Notes where the preview is, unless there are as many as may be: then why not. */
 async function room(
-  { parts, run, work, deployment }: Context,
+  { parts, run, work, deployment, leave }: Context,
   { cluster, max }: PreviewRule,
   images: Readonly<Record<string, string>>,
   namespace: string,
 ): Promise<string | null> {
   const { number, environment } = work;
+  const mine = deployment.record().details.preview;
   const expiresAt = parts.clock.now() + work.keepMinutes * 60_000;
   const preview = { cluster, namespace, number, expiresAt };
+  if (mine && (mine.cluster !== cluster || mine.namespace !== namespace)) {
+    // The operator has changed where previews go since an earlier attempt, and its record is this one.
+    const at = { cluster: mine.cluster, namespace: mine.namespace, repository: fullName(run.repository), number };
+    await parts.previews.remove(at, AbortSignal.any([leave, AbortSignal.timeout(patienceMs)]));
+  }
   // Before it is looked: of two that come at once, none may overlook the other.
   await deployment.save({ images, preview });
   const standing = (await parts.store.deployments.previews()).filter((it) => it.repositoryId === run.repository.id);
   const others = standing.filter((it) => it.environment !== environment);
   const earlier = await parts.store.deployments.list(run.repository.id, environment, 50);
-  const wasThere = earlier.some(
-    ({ id, details }) => id !== deployment.record().id && details.preview && details.preview.removedAt === undefined,
-  );
+  const before = earlier.filter(({ id }) => id !== deployment.record().id).map(({ details }) => details.preview);
+  const wasThere = [mine, ...before].some((it) => it !== undefined && it.removedAt === undefined);
   if (wasThere || others.length < max) return null;
   await deployment.save({ preview: { ...preview, removedAt: parts.clock.now() } });
   const names = list(others.map((it) => `#${it.details.preview?.number ?? '?'}`));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createFakeGitOps } from '#src/adapters/fake/gitops.ts';
 import type { CommentEvent } from '#src/model/event.ts';
-import { outcomes, repository, type ScenarioOptions, scenario, tag, trigger } from './world.ts';
+import { outcomes, push, repository, type ScenarioOptions, scenario, tag, trigger } from './world.ts';
 
 const pipeline = (more = '') => `
 jobs:
@@ -69,6 +69,19 @@ describe('an environment that another repository describes', () => {
     expect(outcomes(view)).toMatchObject({ 'deploy production': 'success' });
     expect(s.gitops.pulls).toMatchObject([{ state: 'merged', from: 'slipway/production-a1' }]);
     expect(s.gitops.files.get('shop/api.yaml')).toContain('registry.example/acme/shop@sha256:');
+  });
+
+  it('is never its own cause', async () => {
+    const gitops = createFakeGitOps({ repository: 'acme/shop', files: { 'shop/api.yaml': text } });
+    const file = pipeline().replace('acme/deploy', 'acme/shop').replace('tag: "v*"', 'branch: main');
+    const s = await scenario({
+      commits: { a1: { 'slipway.yml': file } },
+      refs: { 'refs/heads/main': 'a1' },
+      parts: { gitops },
+    });
+    const view = await s.play(trigger(push('a1')));
+    expect(outcomes(view)['deploy production']).toMatch(/^failure: A commit to main of acme\/shop would deploy again/);
+    expect(gitops.commits).toEqual([]);
   });
 
   it('is left alone if the operator does not allow it', async () => {

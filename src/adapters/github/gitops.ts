@@ -215,7 +215,10 @@ function explained(error: unknown, doing: string, repository: string): Error {
       { cause: error, retry: 'never' },
     );
   }
-  return asPlatformError(doing, error);
+  const told = asPlatformError(doing, error);
+  // Nobody's waiting changes these; a token may be taken again.
+  const isFinal = fault.kind === 'permanent' && fault.status !== 401;
+  return isFinal ? new PlatformError(told.message, { cause: error, retry: 'never' }) : told;
 }
 
 function statusOf(error: unknown): number | null {

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { PreviewRequest } from '#src/engine/ports-deploy.ts';
 
 /** By these labels Slipway knows its own: on namespaces, and on everything that it applied in them. */
-export const managed = 'app.kubernetes.io/managed-by';
-export const repositoryLabel = 'slipway.dev/repository';
-export const pullRequestLabel = 'slipway.dev/pull-request';
+const managed = 'app.kubernetes.io/managed-by';
+const repositoryLabel = 'slipway.dev/repository';
+const pullRequestLabel = 'slipway.dev/pull-request';
 export const previewLabel = 'slipway.dev/preview';
 
 export type Preview = Pick<PreviewRequest, 'namespace' | 'repository' | 'number'>;
