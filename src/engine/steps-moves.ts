@@ -1,23 +1,17 @@
 import type { StepsFailure, StepsWorkload } from '#src/model/delivery.ts';
-import { type Outcome, UserError } from '#src/model/outcome.ts';
+import { UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
-import { isComplete, type WorkloadState } from '#src/model/rollout.ts';
-import type { RolloutChange } from '#src/model/rollout-change.ts';
-import { givenUp, isLeft, type Move, next, type Pods, type Result, type Seen } from '#src/model/steps.ts';
-import { rollOut } from './rollout.ts';
+import { givenUp, type Move, next, type Pods } from '#src/model/steps.ts';
 import { type Followed, follow } from './rollout-follow.ts';
 import { deadlineSince, Unreached } from './rollout-time.ts';
 import { messageOf, nameOf } from './rollout-words.ts';
 import type { Stepping } from './steps-book.ts';
+import { type Ended, failed, uncleared, undone, wentBack } from './steps-end.ts';
 import { hold } from './steps-hold.ts';
+import { look, seenOf, type States } from './steps-look.ts';
+import { hasBegun, promote, Storing } from './steps-promote.ts';
 import { serviceOf, switchService } from './steps-service.ts';
 import { ask, type Turn } from './steps-turn.ts';
-
-/** What came of a phase, and sentences on it that stay. */
-export interface Ended {
-  readonly result: Result;
-  readonly said?: readonly string[];
-}
 
 /** So often the same move is made before something else must be undoing it. */
 const mostRepeats = 5;
@@ -78,63 +72,6 @@ export async function runPhase(stepping: Stepping): Promise<Ended> {
     };
     return { result: { kind: 'failed', failure } };
   }
-}
-
-/** An error of the store, which isn't the cluster's. */
-class Storing extends Error {
-  readonly error: unknown;
-
-  constructor(error: unknown) {
-    super('It could not be stored.');
-    this.error = error;
-  }
-}
-
-interface States {
-  readonly stable: WorkloadState | null;
-  readonly beside: WorkloadState | null;
-}
-
-async function look(stepping: Stepping, turn: Turn): Promise<readonly States[]> {
-  const { parts, book } = stepping;
-  const { signal } = turn;
-  return await Promise.all(
-    book.now().workloads.map(async ({ target, beside, replicas }, index): Promise<States> => {
-      if (replicas === 0) return { stable: null, beside: null };
-      const read = (name: string) => ask(stepping, turn, target, () => parts.canaries.state(target, name, signal));
-      const [stable, other] = await Promise.all([read(target.name), read(beside)]);
-      book.seen(index, 'stable', stable);
-      book.seen(index, 'beside', other);
-      return { stable, beside: other };
-    }),
-  );
-}
-
-function seenOf(stepping: Stepping, turn: Turn, { stable, beside }: States, index: number): Seen {
-  const workload = stepping.book.now().workloads[index];
-  const podsOf = (state: WorkloadState | null, rewritten: boolean): Pods | null => {
-    if (!state || !workload) return null;
-    const images = rewritten ? 'new' : versionOf(stepping, workload, state);
-    return { wanted: state.wanted, settled: isComplete(state, state.generation), images };
-  };
-  return {
-    stable: podsOf(stable, false),
-    beside: podsOf(beside, turn.placed.has(index)),
-    gaveUp: turn.gaveUp[index] ?? 'no',
-  };
-}
-
-function versionOf(stepping: Stepping, { target, images }: StepsWorkload, state: WorkloadState): Pods['images'] {
-  const workload = `${target.namespace}/${target.name}`;
-  const isOurs = (it: RolloutChange): boolean => it.workload === workload && (it.cluster ?? null) === target.cluster;
-  const changes = stepping.book.changes().filter((it) => isOurs(it) && it.container !== undefined);
-  const set = Object.fromEntries(changes.map((it) => [it.container, it.set?.image]));
-  const isNew = Object.entries(images).every(([name, image]) => [image, set[name]].includes(state.images[name]));
-  if (isNew) return 'new';
-  const isOld = changes.every((it) =>
-    [it.before, it.back ?? it.before].includes(state.images[it.container ?? ''] ?? null),
-  );
-  return isOld ? 'old' : 'other';
 }
 
 /** Makes one move. Null if it was made, else why the rollout fails. */
@@ -239,100 +176,6 @@ async function wait(
 }
 
 const noPods: Pods = { wanted: 0, settled: false, images: 'other' };
-
-/** The stable workloads get their replicas, and the new images by a plain rollout, which goes back by itself. */
-async function promote(stepping: Stepping, states: readonly States[], turn: Turn): Promise<Ended> {
-  const { parts, book, onChange } = stepping;
-  // They were scaled before the first was patched.
-  const unscaled = hasBegun(book) ? [] : book.now().workloads;
-  for (const [index, { target, replicas, autoscaled }] of unscaled.entries()) {
-    const wanted = states[index]?.stable?.wanted ?? replicas;
-    if (autoscaled || wanted >= replicas) continue;
-    await ask(stepping, turn, target, () => parts.canaries.scale(target, target.name, replicas, turn.signal));
-  }
-  const store = async (changes: Parameters<typeof onChange>[0]): Promise<void> => {
-    await onChange(changes).catch((error: unknown) => {
-      throw new Storing(error);
-    });
-  };
-  const onState: Stepping['onState'] = (target, state) => {
-    const index = book.now().workloads.findIndex((it) => nameOf(it.target) === nameOf(target));
-    if (index >= 0) book.seen(index, 'stable', state);
-    stepping.onState?.(target, state);
-  };
-  const onProgress = (message: string): void => book.tell(message);
-  const { outcome, summary } = await rollOut({
-    ...stepping,
-    begun: book.changes(),
-    onChange: store,
-    onState,
-    onProgress,
-  });
-  if (outcome.kind === 'success') return { result: { kind: 'done' }, said: summary === '' ? [] : [summary] };
-  return { result: { kind: 'failed', failure: failureOf(outcome) } };
-}
-
-function hasBegun(book: Stepping['book']): boolean {
-  return book.changes().some((it) => (it.phase ?? 'planned') !== 'planned');
-}
-
-function failureOf(outcome: Exclude<Outcome, { readonly kind: 'success' }>): StepsFailure {
-  const { kind, reason } = outcome;
-  return kind === 'skipped' || kind === 'neutral' ? { kind: 'failure', reason } : { kind, reason };
-}
-
-/** How things stand when all that could be done to go back was done. */
-function wentBack(stepping: Stepping, turn: Turn, states: readonly States[], seen: readonly Seen[]): Ended {
-  const said: string[] = [];
-  let isWhole = true;
-  for (const [index, { target, beside, replicas }] of stepping.book.now().workloads.entries()) {
-    const now = seen[index];
-    const stable = states[index]?.stable;
-    if (replicas === 0 || !now) continue;
-    const name = nameOf(target);
-    if (stable && now.stable?.settled && now.stable.images === 'new') {
-      said.push(`${name} runs the new images, and nothing stands beside it.`);
-      continue;
-    }
-    if (stable && now.stable?.settled) {
-      said.push(
-        `${name} has its ${stable.wanted} ${stable.wanted === 1 ? 'pod' : 'pods'}, and nothing stands beside it.`,
-      );
-      continue;
-    }
-    isWhole = false;
-    const counters = stable ? `only ${stable.available} of ${stable.wanted} pods are available` : 'it is gone';
-    const left = isLeft(now)
-      ? ` ${target.namespace}/${beside} was left beside it, because it may be all that serves: remove it by hand when it is no longer needed.`
-      : '';
-    said.push(`GOING BACK FAILED: ${name}: ${counters}. ${turn.troubles.at(-1) ?? ''}${left} Look at it now.`);
-  }
-  if (isWhole) return { result: { kind: 'done' }, said };
-  const reason = said.filter((it) => it.startsWith('GOING BACK FAILED')).join(' ');
-  return { result: { kind: 'failed', failure: { kind: 'broken', reason } }, said };
-}
-
-/** The new version runs. With a canary left that is no failure; a Service that leads to what shall go is one. */
-function uncleared({ book, strategy }: Stepping, why: string): Ended {
-  const { target, beside } = book.now().workloads[0] ?? { target: null, beside: '' };
-  const hand = `Remove what is left by hand: kubectl delete ${target?.kind ?? 'deployment'}/${beside} -n ${target?.namespace ?? ''}`;
-  const reason = `The new version runs, but what stood beside it couldn't be cleared away: ${why} ${hand}`;
-  if (strategy.kind === 'canary') return { result: { kind: 'done' }, said: [reason] };
-  return failed('failure', `${reason} Before that, look whether the Service selects the stable pods again.`);
-}
-
-function undone(stepping: Stepping, move: Move): Ended {
-  const workload = 'index' in move ? stepping.book.now().workloads[move.index] : undefined;
-  const name = workload ? nameOf(workload.target) : 'the Service';
-  return failed(
-    'failure',
-    `${name}: something else undoes what Slipway sets there (${move.kind}): a person, an operator or a GitOps tool. Let one of the two decide, and deploy again.`,
-  );
-}
-
-function failed(kind: StepsFailure['kind'], reason: string): Ended {
-  return { result: { kind: 'failed', failure: { kind, reason } } };
-}
 
 /** Best effort: a rollout's outcome doesn't depend on its log. */
 async function tellWhy(stepping: Stepping, target: RolloutTarget): Promise<void> {
