@@ -23,7 +23,8 @@ export async function promote(stepping: Stepping, states: readonly States[], tur
     });
   };
   const onState: Stepping['onState'] = (target, state) => {
-    const index = book.now().workloads.findIndex((it) => nameOf(it.target) === nameOf(target));
+    const isIt = (it: typeof target): boolean => nameOf(it) === nameOf(target) && it.cluster === target.cluster;
+    const index = book.now().workloads.findIndex((it) => isIt(it.target));
     if (index >= 0) book.seen(index, 'stable', state);
     stepping.onState?.(target, state);
   };
