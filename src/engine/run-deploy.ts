@@ -1,7 +1,9 @@
+import type { StepsProgress } from '#src/model/delivery.ts';
 import { maskText } from '#src/model/mask.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
 import { workloadKey } from '#src/model/rollout-report.ts';
+import type { RolloutChange } from '#src/model/rollout-change.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { audit, type Decision, decide } from './deploy/decision.ts';
 import { withHistory } from './deploy/history.ts';
@@ -43,19 +45,21 @@ export async function runDeploy(
     const deployment = await openDeployment(parts, run, job, work, { leave, time, lose });
     // What a cluster says may hold what a job had: its own log and words are masked like a job's.
     track.hide(await hiddenInRun(parts, run));
+    const hide = (text: string): string => maskText(text, track.hidden);
     const say = (message: string): void => {
       track.say(message);
-      deployment.tell(maskText(message, track.hidden));
+      deployment.tell(hide(message));
     };
     const telling = createTelling(
       deployment.begun ?? [],
       () => track.hidden,
       () => deployment.report(telling.markdown()),
+      deployment.begun ? (job.report ?? '') : '',
     );
     track.listener.step({ kind: 'started', index: 0, at: parts.clock.now() });
     const log = (message: string): void => track.say(message);
     const doubts: string[] = [];
-    const context = { deployment, telling, signal, leave, time, say, log, doubts };
+    const context = { deployment, telling, signal, leave, time, say, log, hide, doubts };
     const outcome = maskOutcome(await attempt(parts, run, job, work, context), track.hidden);
     const doubt = doubts.length === 0 ? '' : `, but not verified: ${doubts.join(', ')}`;
     say(outcome.kind === 'success' ? `Deployed to ${work.environment}${doubt}.` : reasonOf(outcome));
@@ -78,6 +82,8 @@ interface Context {
   readonly say: (message: string) => void;
   /** Only into the log. */
   readonly log: (message: string) => void;
+  /** Masks what may hold a secret before it is stored. */
+  readonly hide: (text: string) => string;
   /** Why a success says less than it seems to: `shop/api has 0 replicas`. */
   readonly doubts: string[];
 }
@@ -147,7 +153,7 @@ async function deploy(
     onState: (target, state) => telling.state(target, state),
     async onChange(changes) {
       telling.changes(changes);
-      await deployment.change(changes);
+      await deployment.change(changes.map((it) => maskedChange(it, context.hide)));
     },
     onLines(lines, target) {
       log(`Last lines of the failing container of ${nameOf(target)}:\n${lines}`);
@@ -182,8 +188,23 @@ function bring(request: RolloutRequest, parts: Parts, run: Run, job: Job, work: 
     work,
     strategy,
     progress,
-    save: (steps) => deployment.save({ steps }),
+    save: (steps) => deployment.save({ steps: maskedSteps(steps, context.hide) }),
     gate: (gate) => deployment.gate(gate),
     report: (markdown) => telling.steps(markdown),
   });
+}
+
+/** What the cluster said is part of these sentences. */
+function maskedChange(change: RolloutChange, hide: Context['hide']): RolloutChange {
+  const { said, failed } = change;
+  return {
+    ...change,
+    ...(said === undefined ? {} : { said: hide(said) }),
+    ...(failed && 'reason' in failed ? { failed: { ...failed, reason: hide(failed.reason) } } : {}),
+  };
+}
+
+function maskedSteps(steps: StepsProgress, hide: Context['hide']): StepsProgress {
+  const { said, failed } = steps;
+  return { ...steps, said: said.map(hide), ...(failed ? { failed: { ...failed, reason: hide(failed.reason) } } : {}) };
 }

@@ -16,16 +16,22 @@ export interface Telling {
   markdown(): string;
 }
 
-/** `hidden`: what must not be shown, at the time of each call. `changed` is told after each. */
+/**
+ * `known` and `earlier` are what another process stored of this attempt: how far it was, and what it had to show. `hidden`:
+ * what must not be shown, at the time of each call. `changed` is told after each.
+ */
 export function createTelling(
   known: readonly RolloutChange[],
   hidden: () => readonly string[],
   changed: () => void,
+  earlier = '',
 ): Telling {
   const states = new Map<string, WorkloadState>();
   const events = new Map<string, readonly string[]>();
   const lines = new Map<string, string>();
   const nameOf = ({ cluster, namespace, name }: RolloutTarget) => workloadKey(cluster, `${namespace}/${name}`);
+  // Why it failed is gone from the cluster by the time another process goes on with going back.
+  const why = /\n\n\*\*(?:What the cluster says|Last lines)[^]*$/.exec(earlier)?.[0].trim() ?? '';
   let changes = known;
   let steps = '';
   return {
@@ -52,6 +58,9 @@ export function createTelling(
       steps = maskText(markdown, hidden());
       changed();
     },
-    markdown: () => [steps, rolloutReport({ changes, states, events, lines })].filter((it) => it !== '').join('\n\n'),
+    markdown() {
+      const known = events.size + lines.size === 0 ? why : '';
+      return [steps, rolloutReport({ changes, states, events, lines }), known].filter((it) => it !== '').join('\n\n');
+    },
   };
 }

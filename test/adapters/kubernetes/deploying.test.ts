@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { deployment } from '#dev/kubernetes/index.ts';
+import { UserError } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
 import { type Deploying, startDeploying } from './deploying.ts';
 import { settled, target } from './fixture.ts';
@@ -181,6 +182,12 @@ describe('what a failed deployment shows', () => {
     Object.assign(parts, { cluster: leaky });
     const { report, log } = await s.deploy('crash');
     expect(`${report}${log}`).not.toContain('hunter2-hunter2');
+    Object.assign(parts, {
+      cluster: { ...cluster, setImages: () => Promise.reject(new UserError('No hunter2-hunter2.')) },
+    });
+    const { record, outcome } = await s.deploy('v2');
+    expect(JSON.stringify([record, outcome])).toContain('No ***.');
+    expect(JSON.stringify([record, outcome])).not.toContain('hunter2-hunter2');
     expect(report).toContain('password ***');
   });
 });
