@@ -10,7 +10,7 @@ const deadline = 120_000;
  * process of its own; against asking the cluster once, from the same place.
  */
 export async function deploys(rounds: number): Promise<readonly Row[]> {
-  await using world = await startWorld({ kubeconfig: null, logLevel: 'warn' });
+  await using world = await startWorld({ kubeconfig: null, logLevel: 'info' });
   await world.cluster.deployment('shop-staging', 'api', 'api', 'registry.example/acme/shop:none');
   const shop = await createShop(world);
   const versions: { readonly sha: string; readonly image: string }[] = [];
