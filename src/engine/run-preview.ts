@@ -50,9 +50,11 @@ export async function runPreview(
     // What an earlier attempt made must not be forgotten, however this one ends.
     if (before && before.removedAt === undefined) await deployment.save({ preview: before });
     track.hide(await hiddenInRun(parts, run));
+    // What a cluster says may hold what a job had.
+    const hide = (text: string): string => maskText(text, track.hidden);
     const say = (message: string): void => {
       track.say(message);
-      deployment.tell(maskText(message, track.hidden));
+      deployment.tell(hide(message));
     };
     const telling = createTelling(
       [],
@@ -61,7 +63,20 @@ export async function runPreview(
     );
     track.listener.step({ kind: 'started', index: 0, at: parts.clock.now() });
     const log = (message: string): void => track.say(message);
-    const attempted = await attempt({ parts, run, job, work, deployment, telling, signal, leave, time, say, log });
+    const attempted = await attempt({
+      parts,
+      run,
+      job,
+      work,
+      deployment,
+      telling,
+      signal,
+      leave,
+      time,
+      say,
+      log,
+      hide,
+    });
     const outcome = maskOutcome(attempted, track.hidden);
     say(outcome.kind === 'success' ? `The preview is there${work.url ? `: ${work.url}` : '.'}` : reasonOf(outcome));
     const exitCode = outcome.kind === 'success' ? 0 : 1;
@@ -90,6 +105,8 @@ interface Context {
   readonly say: (message: string) => void;
   /** Only into the log. */
   readonly log: (message: string) => void;
+  /** Masks what may hold a secret before it is stored. */
+  readonly hide: (text: string) => string;
 }
 
 /** Throws only if the preview is left as it is. */
@@ -215,7 +232,7 @@ async function applied(context: Context, request: PreviewRequest, deadline: Dead
 
 /** All at once: what fails doesn't keep the others from telling how they are. */
 async function followAll(context: Context, targets: readonly RolloutTarget[], deadline: Deadline): Promise<Outcome> {
-  const { parts, deployment, telling, signal, leave, time, say } = context;
+  const { parts, deployment, telling, signal, leave, time, say, hide } = context;
   const both = AbortSignal.any([signal, leave]);
   const changes: RolloutChange[] = [];
   const ended = await Promise.all(
@@ -241,7 +258,7 @@ async function followAll(context: Context, targets: readonly RolloutTarget[], de
   leave.throwIfAborted();
   const done = changes.map((change, index): RolloutChange => {
     const end = ended[index];
-    return { ...change, phase: end?.kind === 'complete' ? 'done' : 'ended', said: wordsOf(end) };
+    return { ...change, phase: end?.kind === 'complete' ? 'done' : 'ended', said: hide(wordsOf(end)) };
   });
   await deployment.change(done);
   telling.changes(done);
