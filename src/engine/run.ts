@@ -147,7 +147,9 @@ async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven>
   for (const job of jobs) {
     // Also what waits for its needs again, because a person restarted them: it would keep its place from them.
     const stands = job.state === 'queued' || job.state === 'running' || next.queue.includes(job);
-    if (!stands && groupOf(job) !== null) await leaveGroups(parts, `job:${job.id}`, wake);
+    if (stands || groupOf(job) === null) continue;
+    await leaveGroups(parts, `job:${job.id}`, wake);
+    if (job.state === 'waiting' && job.gate !== null) await runs.noteJob(job.id, null);
   }
   if (next.outcome !== null) return await finish(parts, run, next.outcome, wake);
 

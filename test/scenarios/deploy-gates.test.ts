@@ -47,6 +47,19 @@ describe('an approval', () => {
     expect(patches(s)).toBe(0);
   });
 
+  it('is never given by who had the deployment run again', async () => {
+    const s = await gates('approvals: 1');
+    const run = await release(s, 'a');
+    const job = await waitsFor(s, run, 'approval');
+    await says(s, 'carol', '/reject production');
+    await ended(s, run);
+    await s.engine.intake({ kind: 'rerun', repository, sha: sha('a'), actor: 'bob', externalId: job.id });
+    await waitsFor(s, run, 'approval', /but not @ada or @bob/);
+    expect(await says(s, 'bob', '/approve production')).toMatch(/^Refused/);
+    await says(s, 'carol', '/approve production');
+    expect(outcomes(await ended(s, run))).toMatchObject({ 'deploy production': 'success' });
+  });
+
   it('is waited for as long as GitHub does not tell who made the change', async () => {
     const s = await gates('approvals: 1');
     const run = await release(s, 'a');

@@ -41,7 +41,7 @@ export async function decideApproval(
   const gate = work.kind === 'deploy' ? openGate(job, work) : null;
   if (work.kind !== 'deploy' || gate === null) return { kind: 'refused', message: notWaiting(job) };
   const rule = approvalRuleOf(work, gate);
-  const excluded = [run.trigger.actor, ...(await authorsOf(parts, run))];
+  const excluded = [run.trigger.actor, ...(await authorsOf(parts, run, job))];
   const asks = await somebodyOf(parts, run.repository, by.login, [rule.by]);
   const who = { ...asks, role: by.role ?? asks.role };
   const record = {
@@ -97,10 +97,14 @@ export function approvalRuleOf({ rules }: DeployWork, gate: string): ApprovalRul
   return gate === startGate ? rule : { ...rule, count: Math.max(1, rule.count) };
 }
 
-/** Logins of who made the change, beside the run's actor. Throws PlatformError if GitHub doesn't tell. */
+/**
+ * Logins of who made the change, and of who had the job run again, beside the run's actor. Throws PlatformError if GitHub
+ * doesn't tell.
+ */
 export async function authorsOf(
   { forge }: Pick<Parts, 'forge'>,
   { trigger, repository }: Pick<Run, 'trigger' | 'repository'>,
+  job: Pick<Job, 'earlier'>,
 ): Promise<readonly string[]> {
   // Elsewhere the pull request, if there is one, is among those that brought the commit in.
   const number = /^refs\/pull\/(\d+)\/head$/.exec(trigger.ref)?.[1];
@@ -108,7 +112,12 @@ export async function authorsOf(
     forge.authors(repository, trigger.sha),
     number === undefined ? null : forge.pullRequest(repository, Number(number)),
   ]);
-  return [...authors, ...(pull === null ? [] : [pull.author])];
+  return [...authors, ...(pull === null ? [] : [pull.author]), ...askedAgain(job)];
+}
+
+/** Who had it run again asked for it: `@ada re-ran it`. */
+function askedAgain({ earlier }: Pick<Job, 'earlier'>): readonly string[] {
+  return earlier.flatMap(({ by, why }) => (by === 'person' ? (/@([\w-]+)/.exec(why)?.[1] ?? []) : []));
 }
 
 /** What a word of approval is about now; null: nothing. */

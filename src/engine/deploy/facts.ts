@@ -32,7 +32,7 @@ export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork
     store.locks.of(repository.id),
     personOf(parts, run, people),
     known(parts, async () => (rules.protect.length === 0 ? [] : await parts.forge.checks(repository, trigger.sha))),
-    known(parts, async () => (rules.approvals === null ? [] : await authorsOf(parts, run))),
+    known(parts, async () => (rules.approvals === null ? [] : await authorsOf(parts, run, job))),
     mode === 'deploy' ? tagFact(parts, run, environment) : null,
   ]);
   const order =
