@@ -90,6 +90,20 @@ describe('checks', () => {
     expect(cluster.all).toEqual(asOld);
   });
 
+  it.each(['success', 'failure', 'skipped'] as const)(
+    'a job that ended with %s for an earlier attempt runs again',
+    async (kind) => {
+      const { outcome, seen, jobs } = await roll({
+        strategy: smoke,
+        jobs: { [key]: { kind: 'success' } },
+        earlier: kind === 'success' ? { kind } : { kind, reason: 'then' },
+      });
+      expect(outcome).toEqual({ kind: 'success' });
+      expect(seen.queued).toEqual([key]);
+      expect(jobs.get(key)?.attempt).toBe(2);
+    },
+  );
+
   it('a job is ended with the rollout that asked for it', async () => {
     const { outcome, jobs } = await roll({
       strategy: smoke,

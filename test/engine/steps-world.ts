@@ -41,6 +41,8 @@ export interface StepsGiven {
   }[];
   /** Check jobs by key, and how each ends, so long after it was queued. */
   readonly jobs?: Readonly<Record<string, Outcome>>;
+  /** How the check jobs ended in an earlier attempt of the deployment. */
+  readonly earlier?: Outcome;
   readonly cancelAtMs?: number;
   readonly refuse?: string;
   readonly stableMs?: number;
@@ -76,9 +78,9 @@ export function openStepsWorld(given: StepsGiven) {
       {
         id: key,
         attempt: 1,
-        state: 'waiting',
-        outcome: null,
-        finishedAt: null,
+        state: given.earlier ? 'completed' : 'waiting',
+        outcome: given.earlier ?? null,
+        finishedAt: given.earlier ? 1 : null,
         plan: { key, heldBy: job.plan.key },
       } as unknown as Job,
     ]),
