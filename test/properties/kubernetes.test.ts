@@ -4,7 +4,8 @@ import * as fc from 'fast-check';
 import type { Connection } from '#src/adapters/kubernetes/connection.ts';
 import { explained, StatusError } from '#src/adapters/kubernetes/errors.ts';
 import { mirror } from '#src/adapters/kubernetes/mirror.ts';
-import type { ClusterEvent, KubernetesObject, Pod, Workload } from '#src/adapters/kubernetes/objects.ts';
+import { type Located, relocated } from '#src/adapters/kubernetes/located.ts';
+import type { ClusterEvent, KubernetesObject, Pod } from '#src/adapters/kubernetes/objects.ts';
 import { labelSelector, workloadPath } from '#src/adapters/kubernetes/paths.ts';
 import { stateOf } from '#src/adapters/kubernetes/state.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
@@ -32,6 +33,8 @@ const target: RolloutTarget = {
   image: 'image',
 };
 
+const nowhere = { template: null, raw: null, referenced: null } as unknown as Omit<Located, 'target'>;
+
 function refuseStrange(error: unknown): void {
   if (error instanceof PlatformError || error instanceof UserError) return;
   throw error;
@@ -49,7 +52,7 @@ function judge(state: WorkloadState, numbers: readonly number[]): void {
 
 const number = fc.oneof(fc.integer({ min: -2, max: 5 }), fc.constantFrom(Number.MAX_SAFE_INTEGER, Number.NaN, 1e308));
 const states = fc.record({
-  kind: fc.constantFrom('deployment', 'statefulset', 'daemonset'),
+  kind: fc.constantFrom('deployment', 'statefulset', 'daemonset', 'deploymentconfig', 'rollout'),
   namespace: anyText,
   name: anyText,
   generation: number,
@@ -107,7 +110,7 @@ describe(subject('what a cluster tells'), () => {
       const some = (kind: string) =>
         fc.array(fc.oneof(damagedJson(ofKind(kind)), fc.constantFrom(...ofKind(kind))), { maxLength: 3 });
       const seen = fc.record({
-        kind: fc.constantFrom('deployment', 'statefulset', 'daemonset'),
+        kind: fc.constantFrom('deployment', 'statefulset', 'daemonset', 'deploymentconfig', 'rollout'),
         workload: damagedJson(ofKind('Deployment')),
         replicaSets: fc.option(some('ReplicaSet')),
         pods: fc.option(some('Pod')),
@@ -119,7 +122,7 @@ describe(subject('what a cluster tells'), () => {
           const state = stateOf({
             kind,
             container: 'api',
-            workload: workload as Workload,
+            workload: relocated({ ...nowhere, target: { ...target, kind } }, workload, null),
             replicaSets: replicaSets as KubernetesObject[] | null,
             pods: pods as Pod[] | null,
             events: events as ClusterEvent[] | null,

@@ -22,7 +22,7 @@ function ofRollout(raw: RawRollout, referenced: Workload | null): Workload {
   const { spec, status = {}, metadata } = raw;
   const template = referenced?.spec.template ?? spec.template ?? { spec: { containers: [] } };
   const selector = spec.selector ?? referenced?.spec.selector ?? {};
-  const generation = (metadata.generation ?? 0) + (referenced?.metadata.generation ?? 0);
+  const generation = numeric(metadata.generation) + numeric(referenced?.metadata.generation);
   const observed = numeric(status.observedGeneration) + (referenced ? numeric(status.workloadObservedGeneration) : 0);
   return {
     ...raw,
