@@ -82,7 +82,7 @@ async function personOf(parts: Parts, run: Run, people: PeopleRules): Promise<So
 }
 
 /** What the work answers, or why it is unknown: it failed. */
-export async function known<T>(parts: Pick<Parts, 'log'>, work: () => Promise<T>): Promise<T | Unknown> {
+async function known<T>(parts: Pick<Parts, 'log'>, work: () => Promise<T>): Promise<T | Unknown> {
   try {
     return await work();
   } catch (error) {

@@ -1,4 +1,4 @@
-import { lockInTheWay, lockText, unlocking } from '#src/model/deploy/locks.ts';
+import { lockText, unlocking } from '#src/model/deploy/locks.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { sameLogin } from '#src/model/trust.ts';
 import type { Parts } from '#src/engine/parts.ts';
@@ -100,19 +100,8 @@ export async function releaseClosed(
   return released;
 }
 
-/** The lock (of the environment, else of the repository) that keeps this person from deploying; `login` null: that keeps an automatic deployment. */
-export async function blockedBy(
-  parts: Pick<Parts, 'store'>,
-  repositoryId: number,
-  environment: string,
-  login: string | null,
-): Promise<Lock | null> {
-  const locks = await parts.store.locks.of(repositoryId);
-  return lockInTheWay(locks, environment, { login, overLock: false, role: null });
-}
-
 /** Has every unfinished deployment of the repository looked at again, on all servers. */
-export async function wakeDeploying(parts: Pick<Parts, 'store'>, repositoryId: number, wake: Wake): Promise<void> {
+async function wakeDeploying(parts: Pick<Parts, 'store'>, repositoryId: number, wake: Wake): Promise<void> {
   const runs = new Set((await parts.store.runs.deploying(repositoryId)).map(({ run }) => run.id));
   for (const runId of runs) {
     parts.store.signals.send('run', runId);

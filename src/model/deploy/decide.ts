@@ -79,7 +79,7 @@ export const askAgainMs = 20_000;
 /** What people do is heard of at once; this is for words that were lost. */
 const hearAgainMs = 5 * 60_000;
 /** How long what happens by itself waits for protected checks. */
-export const checksPatienceMs = 60 * 60_000;
+const checksPatienceMs = 60 * 60_000;
 
 /** May this be deployed now? By whom? What next? Total: it answers for all facts. */
 export function decideDeploy(facts: DeployFacts, stage: DeployStage): DeployDecision {
