@@ -14,23 +14,23 @@ export type BoundHead =
 
 /**
  * The commit that was the pull request's head when a comment was written (`at`), if it still is (`live`). The times have
- * whole seconds: a head of the comment's own second may have come before or after it, and counts as moved. Without any
- * record the live head counts.
+ * whole seconds: a head of the comment's own second may have come before or after it, and counts as moved; so does the last
+ * of two that came in one second. Without any record the live head counts.
  */
 export function boundHead(heads: readonly KnownHead[], live: string, at: number): BoundHead {
   if (heads.length === 0) return { kind: 'head', sha: live };
-  const changes = changesOf(heads);
-  const before = changes.filter((head) => isBefore(head, at));
-  const from = before.at(-1)?.sha ?? null;
-  const unclear = changes.some((head) => !isBefore(head, at) && !isAfter(head, at));
-  return from === live && !unclear ? { kind: 'head', sha: live } : { kind: 'moved', from, to: live };
-}
-
-/** In order of time; what was told of a commit that was the head already changed nothing. */
-function changesOf(heads: readonly KnownHead[]): readonly KnownHead[] {
-  return heads
-    .toSorted((a, b) => timeOf(a) - timeOf(b) || a.receivedAt - b.receivedAt)
-    .filter((head, index, all) => all[index - 1]?.sha !== head.sha);
+  const sorted = heads.toSorted((a, b) => timeOf(a) - timeOf(b) || a.receivedAt - b.receivedAt);
+  const before = sorted.filter((head) => isBefore(head, at));
+  const last = before.at(-1);
+  if (last === undefined) return { kind: 'moved', from: null, to: live };
+  const since = sorted.filter((head) => !isBefore(head, at));
+  // Of two in one second the order isn't told.
+  const tied = before.some((head) => head.sha !== last.sha && seconds(timeOf(head)) === seconds(timeOf(last)));
+  // What is told again of the commit that was the head anyway changed nothing.
+  const unclear = since.some((head) => head.sha !== last.sha && !isAfter(head, at));
+  return last.sha === live && !tied && !unclear
+    ? { kind: 'head', sha: live }
+    : { kind: 'moved', from: last.sha, to: live };
 }
 
 function timeOf(head: KnownHead): number {

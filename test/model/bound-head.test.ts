@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import '#test/seeded.ts';
+import * as fc from 'fast-check';
 import { boundHead, type KnownHead } from '#src/model/bound-head.ts';
 
 /** Seconds after some time: `A 10` is told by GitHub's clock, `A ?10.5` was only received then. */
@@ -38,6 +40,14 @@ describe('the head that a comment was written about', () => {
     ['without a time of GitHub, received in the same second', heads('A ?10', 'B ?20.4'), 'B', 20, moved('A', 'B')],
     ['without a time of GitHub, received later', heads('A ?10', 'B ?22'), 'B', 20, moved('A', 'B')],
     ['without a time of GitHub, alone and received later', heads('A ?22'), 'A', 20, moved(null, 'A')],
+    ['of two in one second is unclear', heads('A 10', 'B 10'), 'B', 20, moved('B', 'B')],
+    [
+      'of two in one second is unclear once one came back',
+      heads('B 10', 'A 10', 'B 25', 'A 30'),
+      'A',
+      20,
+      moved('A', 'A'),
+    ],
     ['with and without times', heads('A 10', 'B ?15.2'), 'B', 20, head('B')],
   ])('%s', (_what, known, live, at, expected) => {
     expect(boundHead(known, live, at * 1000)).toEqual(expected);
@@ -48,4 +58,26 @@ describe('the head that a comment was written about', () => {
     expect(boundHead(known, 'A', 10_999)).toEqual(moved(null, 'A'));
     expect(boundHead(known, 'A', 11_000)).toEqual(head('A'));
   });
+});
+
+it('is never another than the one that was there, whenever things happened and in whatever order they were told', () => {
+  const times = { ms: fc.integer({ min: 0, max: 8_000 }), receivedAt: fc.integer({ min: 0, max: 20_000 }) };
+  const change = fc.record({ sha: fc.constantFrom('A', 'B', 'C'), ...times });
+  const told = fc.record({
+    changes: fc.array(change, { minLength: 1, maxLength: 6 }),
+    at: fc.integer({ min: 0, max: 9_000 }),
+  });
+  fc.assert(
+    fc.property(told, fc.integer(), ({ changes, at }, shift) => {
+      const history = changes.toSorted((a, b) => a.ms - b.ms);
+      const was = history.findLast(({ ms }) => ms <= at)?.sha;
+      const live = history.at(-1)?.sha ?? '';
+      // GitHub tells whole seconds, and Slipway hears of it in any order.
+      const known = history.map(({ sha, ms, receivedAt }) => ({ sha, at: Math.floor(ms / 1000) * 1000, receivedAt }));
+      const from = Math.abs(shift) % known.length;
+      const bound = boundHead([...known.slice(from), ...known.slice(0, from)], live, Math.floor(at / 1000) * 1000);
+      expect(bound.kind === 'head' ? bound.sha : was).toBe(was);
+    }),
+    { numRuns: 5_000 },
+  );
 });

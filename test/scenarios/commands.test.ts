@@ -65,6 +65,34 @@ describe('several commands in one comment', () => {
   });
 });
 
+it.each(['before', 'after'])('a server that dies %s it has written down its answer deploys once', async (when) => {
+  let dies = true;
+  const s = await world({
+    store: (store) => ({
+      ...store,
+      told: {
+        ...store.told,
+        async set(key, value) {
+          if (when === 'after') await store.told.set(key, value);
+          if (dies && key.startsWith('command ')) throw new PlatformError('It died.');
+          if (when === 'before') await store.told.set(key, value);
+        },
+      },
+    }),
+  });
+  await opened(s);
+  const event = comment('/deploy staging');
+  await expect(s.engine.intake(event)).rejects.toThrow('It died.');
+  dies = false;
+  // The head moves meanwhile: what was accepted stays so.
+  s.forge.setPullRequest({ ...pull, sha: older });
+  await opened(s, older, commentedAt + 5_000);
+  await s.engine.intake(event);
+  const runs = (await s.store.runs.list({ limit: 10 })).filter((run) => run.trigger.kind === 'deploy');
+  expect(runs.map((run) => run.trigger.sha)).toEqual([head]);
+  expect(reactions(s).at(-1)).toBe('rocket');
+});
+
 it('a reaction that fails stops nothing', async () => {
   const s = await world();
   await opened(s);

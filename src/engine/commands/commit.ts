@@ -30,6 +30,9 @@ export async function headCommit(context: Context, again: string): Promise<Commi
 
 /** What is said where the head isn't the one that the comment was written about, with both commits. */
 export function movedText({ from, to }: Extract<BoundHead, { readonly kind: 'moved' }>): string {
+  if (from === to) {
+    return `The head of this pull request changed within a second, and GitHub doesn't tell the order: which commit was meant isn't clear. It is \`${to}\` now.`;
+  }
   const was = from === null ? "isn't known" : `was \`${from}\``;
   return `The head of this pull request has moved, or may have: when the comment was written it ${was}, and now it is \`${to}\`.`;
 }

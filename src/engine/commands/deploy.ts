@@ -1,4 +1,4 @@
-import { type DeployAsk, requestDeploy } from '#src/engine/deploy/requests.ts';
+import { askedBefore, type DeployAsk, requestDeploy } from '#src/engine/deploy/requests.ts';
 import { headCommit, namedCommit } from './commit.ts';
 import { type Answer, type Context, deploying, done, type Handler } from './context.ts';
 import { UserError } from '#src/model/outcome.ts';
@@ -8,8 +8,11 @@ export const deploy: Handler<'deploy'> = async (context, { environment, ref, par
   const { parts, event, wake } = context;
   // Whoever may not is told so before anything is looked up.
   const spec = await deploying(context, environment);
-  const commit = ref === null ? await ownCommit(context, spec.name) : await namedCommit(context, ref);
   const { repository, number, actor } = event;
+  // A server that was killed over its answer has done it already, and the head may have moved since.
+  const before = await askedBefore(parts, { repository, environment: spec.name, request });
+  if (before !== null) return answerOf(before, context, ref !== null);
+  const commit = ref === null ? await ownCommit(context, spec.name) : await namedCommit(context, ref);
   const by = { login: actor, via: 'command' } as const;
   const ask: DeployAsk = { repository, environment: spec.name, by, commit, number: null, request, params };
   const asked = await requestDeploy(parts, context.onPullRequest ? { ...ask, number } : ask, wake);

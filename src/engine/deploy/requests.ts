@@ -1,7 +1,7 @@
 import { type DeployMode, noRules } from '#src/model/deploy-rules.ts';
 import { rollbackTarget } from '#src/model/deploy/rollback-target.ts';
 import { imageJobs } from '#src/model/environment.ts';
-import { type DeployTrigger, runKey } from '#src/model/event.ts';
+import type { DeployTrigger } from '#src/model/event.ts';
 import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec, RolloutTarget } from '#src/model/pipeline.ts';
@@ -178,8 +178,8 @@ async function settled(
   decide: () => Promise<DeployTrigger>,
 ): Promise<Requested> {
   const { repository, by, number, mode, subject } = ask;
-  const before = await madeBefore(parts, ask);
-  if (before !== null) return accepted(parts, before);
+  const before = await askedBefore(parts, ask);
+  if (before !== null) return before;
   const audit = async (decision: 'allowed' | 'refused', reason: string): Promise<void> =>
     await parts.store.audit.append({
       at: parts.clock.now(),
@@ -221,15 +221,14 @@ function accepted(parts: Parts, run: Run): Requested {
   return { kind: 'accepted', runId: run.id, message };
 }
 
-/** The run that the same request made before: maybe of another commit, because things have changed since. */
-async function madeBefore(
+/** What the same request was answered before, if it made a run: maybe of another commit, because things have changed since. */
+export async function askedBefore(
   parts: Parts,
-  { repository, environment, request }: { repository: Repository; environment: string; request: string },
-): Promise<Run | null> {
-  // The name in the run is as the file has it.
-  const key = runKey({ kind: 'deploy', environment, request } as DeployTrigger);
-  const [run] = await parts.store.runs.ofKey(repository.id, key);
-  return run ?? null;
+  ask: Pick<DeployAsk, 'repository' | 'environment' | 'request'>,
+): Promise<Requested | null> {
+  // runKey of its run.
+  const [run] = await parts.store.runs.ofKey(ask.repository.id, `deploy/${ask.environment}/${ask.request}`);
+  return run === undefined ? null : accepted(parts, run);
 }
 
 function wishOf(
