@@ -205,6 +205,12 @@ function maskedChange(change: RolloutChange, hide: Context['hide']): RolloutChan
 }
 
 function maskedSteps(steps: StepsProgress, hide: Context['hide']): StepsProgress {
-  const { said, failed } = steps;
-  return { ...steps, said: said.map(hide), ...(failed ? { failed: { ...failed, reason: hide(failed.reason) } } : {}) };
+  const { said, notes, changes, failed } = steps;
+  return {
+    ...steps,
+    said: said.map(hide),
+    notes: Object.fromEntries(Object.entries(notes).map(([step, note]) => [step, hide(note)])),
+    changes: changes.map((it) => maskedChange(it, hide)),
+    ...(failed ? { failed: { ...failed, reason: hide(failed.reason) } } : {}),
+  };
 }
