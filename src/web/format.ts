@@ -75,7 +75,8 @@ export function describeTrigger(trigger: Trigger): string {
     case 'merge_group':
       return `merge queue for ${trigger.base}`;
     case 'deploy':
-      return `deployment to ${trigger.environment}`;
+      if (trigger.mode === 'rollback') return `rollback of ${trigger.environment}`;
+      return `${trigger.mode === 'promote' ? 'promotion' : 'deployment'} to ${trigger.environment}`;
   }
 }
 

@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { type Diagnostic, formatDiagnostic } from '#src/model/diagnostic.ts';
+import { shortImage } from '#src/model/image-short.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { isHeld } from '#src/model/trust.ts';
@@ -77,7 +78,7 @@ ${
   deployment.changes.length > 0 &&
   html`<ul class="changes">${deployment.changes.map(
     ({ workload, container, before, after }) =>
-      html`<li><span>${workload}${container && ` · ${container}`}${hasFailed(deployment) ? ', tried' : ''}:</span> ${before !== null && html`<code>${before}</code> → `}<code>${after}</code></li>`,
+      html`<li><span>${workload}${container && ` · ${container}`}${hasFailed(deployment) ? ', tried' : ''}:</span> ${before !== null && html`<code title="${before}">${shortImage(before)}</code> → `}<code>${after}</code></li>`,
   )}</ul>`
 }
 ${details.steps && details.steps.said.length > 0 && html`<ul class="remarks said">${details.steps.said.map((line) => html`<li>${line}</li>`)}</ul>`}</li>`;

@@ -191,3 +191,42 @@ it('shows the operator all repositories with what is where, and asks no cluster 
   expect(plain).toContain('and 1 preview');
   expect(text).toContain(`${new URL(site.links.environments(acme)).search}#env-production`);
 });
+
+it('shows on the page of a deployment what it reports, and how many have approved', async () => {
+  await using site = await openDemo();
+  const { running } = await seedEnvironments(site.store);
+  const gate = { kind: 'approval', gate: 'step 2', needed: 2, given: ['ada'] } as const;
+  const report = '### Steps\n\n| Step | State |\n| --- | --- |\n| 10 % | `<done>` |';
+  await site.store.runs.progress({ jobId: running, attempt: 1, worker: 'worker' }, { gate, report });
+  const { runId = '' } = (await site.store.runs.job(running)) ?? {};
+  const { text } = await page(site.links.job(runId, running));
+  expect(text).toContain('1 of 2 approvals, by ada.');
+  expect(text).toContain('<h3>Steps</h3>');
+  expect(text).toContain('<td><code>&lt;done&gt;</code></td>');
+  // The page of another run is seen by whoever has its link; the environments by the operator alone.
+  expect((await page(site.links.run(runId))).text).not.toContain('/environments/');
+  expect((await page(site.links.run(runId), asOperator)).text).toContain('href="/environments/acme/shop?s=');
+});
+
+it('shows on the page of a run what each workload ran before, and what the steps said', async () => {
+  await using site = await openDemo();
+  await seedEnvironments(site.store);
+  const [, failed] = await site.store.deployments.list(acme.id, 'production', 2);
+  if (failed === undefined) throw new Error('There is none.');
+  const steps = {
+    attempt: 1,
+    step: 1,
+    since: 1,
+    phase: 'ended',
+    workloads: [],
+    changes: [],
+    notes: {},
+    said: ['10 %: <b>aborted</b>.'],
+  } as const;
+  await site.store.deployments.save({ ...failed, details: { ...failed.details, steps } });
+  const { text } = await page(site.links.run(failed.runId));
+  expect(text.replaceAll(/<[^>]*>/g, '')).toMatch(
+    /shop\/api · api, tried: shop@4a7c3e5b1d9f → ghcr\.io\/acme\/shop@sha256:5a7c3e5b1d9f/,
+  );
+  expect(text).toContain('10 %: &lt;b&gt;aborted&lt;/b&gt;.');
+});

@@ -3,6 +3,7 @@ import type { Job, Step } from '#src/model/run.ts';
 import { describeTrigger, formatDuration, repositoryUrl, statusOf } from '#src/web/format.ts';
 import { stepSummary } from '#src/web/job-page.ts';
 import { columns } from '#src/web/run-page.ts';
+import type { Trigger } from '#src/model/event.ts';
 import { deploy, planned, pullRequest, push, shop } from '#test/contracts/store-fixtures.ts';
 
 it.each([
@@ -22,6 +23,8 @@ it.each([
   [pullRequest('a', 7, 'x'), 'pull request #7'],
   [pullRequest('a', 7, 'x', true), 'pull request #7 from a fork'],
   [deploy('a', '1'), 'deployment to staging'],
+  [{ ...deploy('a', '1'), mode: 'rollback' } as Trigger, 'rollback of staging'],
+  [{ ...deploy('a', '1'), mode: 'promote' } as Trigger, 'promotion to staging'],
 ])('says what started a run', (trigger, text) => {
   expect(describeTrigger(trigger)).toBe(text);
 });
