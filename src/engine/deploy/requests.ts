@@ -227,7 +227,10 @@ export async function askedBefore(
   ask: Pick<DeployAsk, 'repository' | 'environment' | 'request'>,
 ): Promise<Requested | null> {
   // runKey of its run.
-  const [run] = await parts.store.runs.ofKey(ask.repository.id, `deploy/${ask.environment}/${ask.request}`);
+  const [run] = await parts.store.runs.ofKey(
+    ask.repository.id,
+    `deploy/${ask.environment.toLowerCase()}/${ask.request}`,
+  );
   return run === undefined ? null : accepted(parts, run);
 }
 
