@@ -189,6 +189,7 @@ export function runKey(trigger: Trigger): string {
     case 'merge_group':
       return trigger.ref;
     case 'deploy':
-      return `deploy/${trigger.environment}/${trigger.request}`;
+      // People write the environment in any letters, and are told so before its own are known.
+      return `deploy/${trigger.environment.toLowerCase()}/${trigger.request}`;
   }
 }

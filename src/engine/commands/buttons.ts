@@ -201,7 +201,7 @@ async function requestOf(
 ): Promise<{ readonly name: string; readonly repeated: boolean }> {
   for (let count = 1; ; count += 1) {
     const name = `button:${button}:${count}`;
-    const [run] = await parts.store.runs.ofKey(repositoryId, `deploy/${environment}/${name}`);
+    const [run] = await parts.store.runs.ofKey(repositoryId, `deploy/${environment.toLowerCase()}/${name}`);
     if (run === undefined) return { name, repeated: false };
     if (run.state !== 'completed') return { name, repeated: true };
   }
