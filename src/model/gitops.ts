@@ -1,18 +1,8 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  type Pair,
-  parseAllDocuments,
-  parseDocument,
-  visit,
-} from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, visit } from 'yaml';
 import type { GitOpsChange } from './delivery.ts';
 import { type Condition, type FieldPath, fieldText, parseField } from './field-path.ts';
 import { list, suggestion } from './suggest.ts';
+import { readDocuments } from './yaml-documents.ts';
 
 /** A file with a field set, or why it can't be. `before`: what the field had; null: nothing. */
 export type FieldSet =
@@ -32,9 +22,12 @@ export function setField(file: string, text: string, field: string, value: strin
   const isJson = file.toLowerCase().endsWith('.json');
   const wrong = isJson ? jsonProblem(text) : null;
   if (wrong !== null) return refused(wrong);
-  const read = documents(text);
+  const read = readDocuments(text, '1.2');
   if (typeof read === 'string') return refused(read);
-  const found = choose(read, path);
+  const found = choose(
+    read.filter((it) => it.contents !== null),
+    path,
+  );
   if ('message' in found) return refused(found.message);
   const { document, scalar } = found;
   const problem = editProblem(document, scalar, fieldText(path));
@@ -174,19 +167,6 @@ function writtenAs(value: string, source: string): string {
   return isText ? value : `"${value}"`;
 }
 
-function documents(text: string): readonly Document.Parsed[] | string {
-  const read = parseAllDocuments(text, {
-    keepSourceTokens: false,
-    uniqueKeys: true,
-    prettyErrors: false,
-    stringKeys: false,
-  });
-  const all = 'empty' in read ? [] : read;
-  const error = all.flatMap((it) => it.errors)[0];
-  if (error) return `it isn't YAML at ${place(text, error.pos[0])}: ${error.message}`;
-  return all.filter((it) => it.contents !== null);
-}
-
 function jsonProblem(text: string): string | null {
   try {
     JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -194,11 +174,6 @@ function jsonProblem(text: string): string | null {
   } catch (error) {
     return `it isn't JSON: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-function place(text: string, offset: number): string {
-  const before = text.slice(0, offset).split('\n');
-  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
 function isChosen(document: Document.Parsed, index: number, step: FieldPath[number]): boolean {

@@ -65,6 +65,7 @@ export function ingressProblems(object: Fields, namespace: string): readonly Pro
     ...hosts
       .filter(([host]) => !isOwn(host, namespace))
       .map(([host, path]) => ({ path, message: notOwn(host, namespace) })),
+    ...strangeTexts(object),
     ...listOf(spec['rules']).flatMap((it, index) =>
       listOf(fieldsOf(fieldsOf(it)['http'])['paths']).flatMap((one, at) =>
         isSet(fieldsOf(fieldsOf(one)['backend'])['resource'])
@@ -73,6 +74,20 @@ export function ingressProblems(object: Fields, namespace: string): readonly Pro
       ),
     ),
   ];
+}
+
+/** Proxies put paths and annotations into their own files: nothing that ends a line or a statement there passes. */
+function strangeTexts(object: Fields): readonly Problem[] {
+  const paths = listOf(fieldsOf(object['spec'])['rules']).flatMap((it, index) =>
+    listOf(fieldsOf(fieldsOf(it)['http'])['paths']).map(
+      (one, at) => [fieldsOf(one)['path'], `spec.rules[${index}].http.paths[${at}].path`] as const,
+    ),
+  );
+  const annotations = fieldsOf(fieldsOf(object['metadata'])['annotations']);
+  const marks = Object.entries(annotations).map(([key, value]) => [value, `metadata.annotations["${key}"]`] as const);
+  return [...paths, ...marks]
+    .filter(([text]) => typeof text === 'string' && /[\s;{}"'`#]/.test(text))
+    .map(([, path]) => ({ path, message: 'must hold no spaces, quotes, braces, ; or #' }));
 }
 
 /** The Ingress with the namespace in its hosts. */

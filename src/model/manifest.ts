@@ -1,4 +1,3 @@
-import { parseAllDocuments } from 'yaml';
 import { imagesIn, withImages } from './manifest-images.ts';
 import { type ManifestKind, manifestKind, manifestKinds } from './manifest-kinds.ts';
 import { claimProblems, claimTemplateProblems, podProblems } from './manifest-pods.ts';
@@ -17,6 +16,7 @@ import {
   withValueAt,
 } from './manifest-value.ts';
 import { list, suggestion } from './suggest.ts';
+import { readDocuments } from './yaml-documents.ts';
 
 /** What a preview is made of. */
 export interface ManifestRequest {
@@ -72,20 +72,12 @@ function readFile(
   path: string,
   text: string,
 ): { readonly found: readonly Found[]; readonly problems: readonly string[] } {
-  // As kubectl reads YAML: 0644 is octal, and << merges.
-  const read = parseAllDocuments(text, { version: '1.1', prettyErrors: false, logLevel: 'silent' });
-  const documents = 'empty' in read ? [] : read;
+  const documents = readDocuments(text, '1.1');
+  if (typeof documents === 'string') return { found: [], problems: [`${path}: ${documents}`] };
   const found: Found[] = [];
   const problems: string[] = [];
   for (const [index, document] of documents.entries()) {
     const where = documents.length === 1 ? path : `${path}, document ${index + 1}`;
-    const [error] = document.errors;
-    if (error) {
-      const before = text.slice(0, error.pos[0]).split('\n');
-      const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
-      problems.push(`${path}: it isn't YAML at ${place}: ${error.message}`);
-      continue;
-    }
     const value = plain(document.toJS.bind(document, { maxAliasCount: mostAliases }));
     if (value === null) continue;
     if (typeof value === 'string') problems.push(`${where}: ${value}`);

@@ -192,7 +192,7 @@ describe('what can not be set is refused with what is there', () => {
     ['an empty file', '# nothing\n', 'image', /the file is empty/],
     ['no YAML', 'a: 1\nb: [1\nc: 2\n', 'a', /it isn't YAML at line \d, column \d/],
     ['a template', 'image: {{ .Values.image }}\n', 'image', /api\.yaml: /],
-    ['a key that is there twice', 'a: 1\na: 2\n', 'a', /it isn't YAML at line 2, column 1/],
+    ['a key that is there twice', 'a: 1\na: 2\n', 'a', /the key "a" is there twice, again at line 2, column 1/],
     ['no path', deployment, 'spec..x', /is no path: it can't be read from character 5/],
     ['an empty path', deployment, '', /it is empty/],
     ['no closing bracket', deployment, 'a[0', /can't be read from character 2/],

@@ -308,3 +308,26 @@ describe('what a hostile pull request would try is refused, with file, object an
     expect(problems(many.join('---\n')).at(-1)).toBe('... and 10 more.');
   });
 });
+
+it.each<[string, string]>([
+  ['many keys', Array.from({ length: 40_000 }, (_, index) => `k${index}: 1`).join('\n')],
+  ['many documents', '---\n'.repeat(100_000)],
+  ['deep lists', '['.repeat(100_000)],
+  ['deep maps', Array.from({ length: 700 }, (_, index) => `${' '.repeat(index)}a:`).join('\n')],
+  ['many aliases', `a: &a 1\n${Array.from({ length: 30_000 }, (_, index) => `k${index}: *a`).join('\n')}`],
+])('%s take no long time', (_name, text) => {
+  const start = performance.now();
+  expect(problems(text).length).toBeGreaterThan(0);
+  expect(performance.now() - start).toBeLessThan(10_000);
+});
+
+it('a key that is there twice is refused', () => {
+  expect(problems(`${deployment}kind: Service\n`)).toEqual([
+    expect.stringMatching(/k8s\/api\.yaml: the key "kind" is there twice, again at line \d+, column 1/),
+  ]);
+});
+
+it.each(['/;{}', '/ x', '/"', '/#'])('a path that a proxy would take for more is refused (%s)', (path) => {
+  const text = ingress(['NAMESPACE.example.com']).replace('path: /\n', `path: ${JSON.stringify(path)}\n`);
+  expect(problems(text).join('\n')).toMatch(/spec\.rules\[0\]\.http\.paths\[0\]\.path: must hold no spaces/);
+});
