@@ -2,7 +2,7 @@ import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { type Role, sameLogin } from '#src/model/trust.ts';
 import type { Parts } from './parts.ts';
-import type { PullRequest } from './ports.ts';
+import type { PullRequest } from './ports-forge.ts';
 import { startAhead } from './trust.ts';
 
 /** Who approves, with the role that GitHub reports now, and by what: `ok-to-test command`. */

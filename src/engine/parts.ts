@@ -1,18 +1,7 @@
 import type { Plan } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
-import type {
-  Clock,
-  Cluster,
-  Ends,
-  Executor,
-  Forge,
-  ImageBuilder,
-  Logs,
-  Policy,
-  Reporter,
-  Secrets,
-  Source,
-} from './ports.ts';
+import type { Clock, Cluster, Ends, Executor, ImageBuilder, Logs, Policy, Reporter, Secrets, Source } from './ports.ts';
+import type { Forge } from './ports-forge.ts';
 import type { Canaries, GitOps, PreviewCluster, Probes } from './ports-deploy.ts';
 import type { Store } from './store.ts';
 

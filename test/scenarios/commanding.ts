@@ -1,4 +1,4 @@
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import type { CommentEvent } from '#src/model/event.ts';
 import type { RunView } from '#src/model/run.ts';
 import { ended, idOf, type World } from './held.ts';

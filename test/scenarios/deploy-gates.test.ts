@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { CheckState } from '#src/engine/ports.ts';
+import type { CheckState } from '#src/engine/ports-forge.ts';
 import { ended, idOf, viewOf } from './held.ts';
 import { deployJob, gates, heldRollouts, lookAgain, patches, pushMain, release, says, sha, waitsFor } from './gates.ts';
 import { outcomes, repository } from './world.ts';

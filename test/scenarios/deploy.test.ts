@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import type { CommentEvent } from '#src/model/event.ts';
 import { outcomes, pullRequest, push, repository, type ScenarioOptions, scenario, tag, trigger } from './world.ts';
 

@@ -1,4 +1,4 @@
-import type { CheckState } from '#src/engine/ports.ts';
+import type { CheckState } from '#src/engine/ports-forge.ts';
 import type { CommentEvent } from '#src/model/event.ts';
 import type { Job } from '#src/model/run.ts';
 import { idOf, until, viewOf, type World } from './held.ts';

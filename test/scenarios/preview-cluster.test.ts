@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { type Kubernetes, startKubernetes } from '#dev/kubernetes/index.ts';
 import { openClusters } from '#src/adapters/kubernetes/clusters.ts';
 import { openPreviews } from '#src/adapters/kubernetes/previews.ts';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import type { PreviewRule } from '#src/engine/ports-deploy.ts';
 import { outcomes, pullRequest, repository, scenario, trigger } from './world.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { fakeTrouble } from '#src/adapters/fake/cluster.ts';
 import { createFakePreviews } from '#src/adapters/fake/previews.ts';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import type { PreviewRule } from '#src/engine/ports-deploy.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { RunView } from '#src/model/run.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CommentEvent } from '#src/model/event.ts';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import { outcomes, repository, type ScenarioOptions, scenario, tag, trigger } from './world.ts';
 
 const pipeline = (steps: string) => `

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import type { Run } from '#src/model/run.ts';
 import { idOf, until, viewOf, type World } from './held.ts';
 import { pullRequest, repository, scenario, type ScenarioOptions, trigger } from './world.ts';

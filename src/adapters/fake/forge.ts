@@ -1,4 +1,4 @@
-import type { CheckState, Comparison, Forge, PullRequest, Reaction } from '#src/engine/ports.ts';
+import type { CheckState, Comparison, Forge, PullRequest, Reaction } from '#src/engine/ports-forge.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import type { Role } from '#src/model/trust.ts';
 

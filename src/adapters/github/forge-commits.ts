@@ -1,4 +1,4 @@
-import type { CheckState, Comparison } from '#src/engine/ports.ts';
+import type { CheckState, Comparison } from '#src/engine/ports-forge.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { type Asking, everyPage, orNull, orThrow } from './forge-ask.ts';
 

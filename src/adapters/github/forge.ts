@@ -1,4 +1,4 @@
-import type { Forge, PullRequest } from '#src/engine/ports.ts';
+import type { Forge, PullRequest } from '#src/engine/ports-forge.ts';
 import { nobody } from '#src/model/event.ts';
 import type { Role } from '#src/model/trust.ts';
 import { createAsking, orNull, orThrow } from './forge-ask.ts';

@@ -5,7 +5,7 @@ import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import { isStrange } from '#src/model/trust.ts';
 import type { DeployAsk } from '#src/engine/deploy/requests.ts';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import { trustOf } from '#src/engine/trust.ts';
 import type { Context } from './context.ts';
 

@@ -8,7 +8,7 @@ import { mayWrite, type Role } from '#src/model/trust.ts';
 import { environmentCalled, knownEnvironments } from '#src/engine/deploy/environment.ts';
 import { refusePerson } from '#src/engine/deploy/permission.ts';
 import type { Parts } from '#src/engine/parts.ts';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 
 export type Wake = (runId: string) => Promise<void>;
 

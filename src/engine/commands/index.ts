@@ -5,7 +5,7 @@ import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Parts } from '#src/engine/parts.ts';
-import type { Reaction } from '#src/engine/ports.ts';
+import type { Reaction } from '#src/engine/ports-forge.ts';
 import { approve, reject } from './approval.ts';
 import { type Answer, type Context, createContext, type Handler, type Wake } from './context.ts';
 import { deploy } from './deploy.ts';

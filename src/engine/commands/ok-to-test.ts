@@ -3,7 +3,7 @@ import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { isHeld, sameLogin } from '#src/model/trust.ts';
 import { approveRun, lookAt, ownPull, refuseApproval } from '#src/engine/approve.ts';
-import type { PullRequest } from '#src/engine/ports.ts';
+import type { PullRequest } from '#src/engine/ports-forge.ts';
 import { settleTrust } from '#src/engine/trust.ts';
 import { type Answer, type Context, done, type Handler, writing } from './context.ts';
 

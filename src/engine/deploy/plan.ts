@@ -9,7 +9,7 @@ import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { suggestion } from '#src/model/suggest.ts';
 import type { Parts } from '#src/engine/parts.ts';
-import type { Comparison } from '#src/engine/ports.ts';
+import type { Comparison } from '#src/engine/ports-forge.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { refusePerson } from './permission.ts';
 import { type EnvironmentStatus, whereIs } from './where.ts';

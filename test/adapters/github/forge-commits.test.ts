@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createForge } from '#src/adapters/github/forge.ts';
-import type { Forge } from '#src/engine/ports.ts';
+import type { Forge } from '#src/engine/ports-forge.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { makeTown, type Town } from '#test/dev/github/town.ts';
 
