@@ -1,6 +1,12 @@
+import { noRules } from '#src/model/deploy-rules.ts';
+import { quoted } from '#src/model/deploy/words.ts';
 import type { RerunEvent } from '#src/model/event.ts';
+import { UserError } from '#src/model/outcome.ts';
+import type { EnvironmentSpec } from '#src/model/pipeline.ts';
+import type { Repository } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
-import { isHeld } from '#src/model/trust.ts';
+import { isHeld, sameLogin } from '#src/model/trust.ts';
+import { knownEnvironments } from './deploy/environment.ts';
 import { refusePerson } from './deploy/permission.ts';
 import type { Parts } from './parts.ts';
 
@@ -56,22 +62,48 @@ export async function startOver(
 ): Promise<StartedOver> {
   const view = await parts.store.runs.view(runId);
   if (view === null) return { started: false, message: 'The run is gone.' };
+  const { trigger } = view.run;
+  // Planned anew, it would go on as theirs.
+  if (view.jobs.length === 0 && trigger.kind === 'deploy' && !sameLogin(trigger.actor, by)) {
+    const message = `This deployment was asked for by @${trigger.actor}. Ask for it yourself: ${quoted(`/deploy ${trigger.environment} ${trigger.sha}`)}.`;
+    return { started: false, message };
+  }
   const refusals = new Map<string, string>();
   for (const { plan } of withDependents(view.jobs, jobs)) {
     const refusal = await refuseDeployment(parts, view.run, plan.work, by);
     if (refusal !== null) refusals.set(plan.key, refusal);
   }
-  return await begin(parts, runId, jobs, { why: `@${by} re-ran it`, without: refusals }, wake);
+  return await begin(parts, runId, jobs, { why: `@${by} re-ran it`, login: by, without: refusals }, wake);
 }
 
+/** By the rules that the default branch has now: those of when it was planned may have been laxer. */
 async function refuseDeployment(
   parts: Parts,
-  { repository }: Run,
+  { repository, trigger }: Run,
   work: Job['plan']['work'],
   login: string,
 ): Promise<string | null> {
   if (work.kind !== 'deploy') return null;
-  return await refusePerson(parts, repository, work.environment, work.rules?.allow ?? null, login);
+  const { environment, rules = noRules } = work;
+  const known = await environmentsNow(parts, repository);
+  if (typeof known === 'string') return known;
+  const now = known.find(({ name }) => name === environment)?.rules;
+  const refusal = await refusePerson(parts, repository, environment, (now ?? rules).allow, login);
+  if (refusal !== null || work.mode === 'rollback') return refusal;
+  const where = `The pipeline file of ${quoted(repository.defaultBranch)}`;
+  if (now === undefined) return `${where} has no environment ${quoted(environment)} any more.`;
+  if (JSON.stringify(now) === JSON.stringify(rules)) return null;
+  return `The rules of ${quoted(environment)} have changed since this deployment was planned. Ask for it anew: ${quoted(`/deploy ${environment} ${trigger.sha}`)}.`;
+}
+
+/** A sentence if the file has mistakes. */
+async function environmentsNow(parts: Parts, repository: Repository): Promise<readonly EnvironmentSpec[] | string> {
+  try {
+    return await knownEnvironments(parts, repository);
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
 }
 
 /** Starts the jobs over, and every job behind them that did not succeed. With no jobs: plans the run anew. */
@@ -90,7 +122,11 @@ async function begin(
   parts: Parts,
   runId: string,
   jobs: readonly Job[],
-  { why, without }: { readonly why: string; readonly without: ReadonlyMap<string, string> },
+  {
+    why,
+    login,
+    without,
+  }: { readonly why: string; readonly login?: string; readonly without: ReadonlyMap<string, string> },
   wake: Wake,
 ): Promise<StartedOver> {
   const view = await parts.store.runs.view(runId);
@@ -109,6 +145,7 @@ async function begin(
     chosen.map((job) => job.id),
     why,
     parts.clock.now(),
+    login,
   );
   parts.reporter.report(runId);
   void wake(runId);

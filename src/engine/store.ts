@@ -203,11 +203,11 @@ export interface RunStore {
   /** Archive that the job left in its last attempt, or null. */
   artifacts(jobId: string): Promise<ArchiveRef | null>;
   /**
-   * completed -> waiting with attempt + 1 and the earlier one added to `earlier` (by a person, with `why`), steps and
+   * completed -> waiting with attempt + 1 and the earlier one added to `earlier` (by a person, with `why` and `login`), steps and
    * outcome cleared, for these jobs; the run is running again and not cancelled. A completed run that has no jobs is
    * pending again. One transaction.
    */
-  restart(runId: string, jobIds: readonly string[], why: string, at: number): Promise<void>;
+  restart(runId: string, jobIds: readonly string[], why: string, at: number, login?: string): Promise<void>;
   /** The running jobs of a worker that is gone (null: of every worker but `heir`) are now the heir's, in the same attempt. Returns them. */
   inherit(worker: string | null, heir: string): Promise<readonly Job[]>;
   /** Of these (`jobId-attempt`), those that are running now. */

@@ -88,6 +88,8 @@ export interface Attempt {
   readonly by: 'retry' | 'platform' | 'person';
   /** Why it ran again, as people read it: `retry 1 of 2`, `the Docker engine restarted`, `@ada re-ran it`. */
   readonly why: string;
+  /** Login of the person. Missing in what an older version stored, and where nobody asked for it by name. */
+  readonly login?: string;
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
 }

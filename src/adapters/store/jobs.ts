@@ -167,7 +167,7 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
       return row?.artifacts ?? null;
     },
 
-    async restart(runId, jobIds, why, at) {
+    async restart(runId, jobIds, why, at, login) {
       await db.transaction().execute(async (tx) => {
         await lockRun(tx, dialect, runId);
         if (jobIds.length === 0) return planAnew(tx, runId);
@@ -192,7 +192,7 @@ export function jobStore(db: Database, dialect: Dialect): Pick<RunStore, JobMeth
               state: 'waiting',
               queued_at: null,
               attempt: row.attempt + 1,
-              earlier: withEarlier(row, { by: 'person', why }),
+              earlier: withEarlier(row, { by: 'person', why, ...(login === undefined ? {} : { login }) }),
               cancel_reason: null,
               cancel_by: null,
             })

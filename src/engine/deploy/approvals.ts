@@ -2,6 +2,7 @@ import { countApprovals, refuseApprover } from '#src/model/deploy/approvals.ts';
 import { list } from '#src/model/deploy/words.ts';
 import { skipsRules } from '#src/model/deploy/decide.ts';
 import type { ApprovalRule } from '#src/model/deploy-rules.ts';
+import { nobody } from '#src/model/event.ts';
 import { reasonOf } from '#src/model/outcome.ts';
 import type { DeployWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
@@ -98,21 +99,31 @@ export function approvalRuleOf({ rules }: DeployWork, gate: string): ApprovalRul
 }
 
 /**
- * Logins of who made the change, and of who had the job run again, beside the run's actor. Throws PlatformError if GitHub
- * doesn't tell.
+ * Logins of who made the change, and of who had the job run again, beside the run's actor. Whoever pushed the commit to a
+ * branch is among them, for it may bear anybody's name; who merged it isn't. Throws PlatformError if GitHub doesn't tell.
  */
 export async function authorsOf(
-  { forge }: Pick<Parts, 'forge'>,
+  { forge, store }: Pick<Parts, 'forge' | 'store'>,
   { trigger, repository }: Pick<Run, 'trigger' | 'repository'>,
   job: Pick<Job, 'earlier'>,
 ): Promise<readonly string[]> {
   // Elsewhere the pull request, if there is one, is among those that brought the commit in.
   const number = /^refs\/pull\/(\d+)\/head$/.exec(trigger.ref)?.[1];
-  const [authors, pull] = await Promise.all([
+  const [authors, pull, runs] = await Promise.all([
     forge.authors(repository, trigger.sha),
     number === undefined ? null : forge.pullRequest(repository, Number(number)),
+    store.runs.ofCommit(repository.id, trigger.sha),
   ]);
-  return [...authors, ...(pull === null ? [] : [pull.author]), ...askedAgain(job)];
+  return [...authors, ...(pull === null ? [] : [pull.author]), ...pushersOf(runs), ...askedAgain(job)];
+}
+
+/** A push to the default branch may be a merge: of its commit GitHub tells who made it. */
+function pushersOf(runs: readonly Run[]): readonly string[] {
+  const pushes = runs.filter(
+    ({ trigger, repository }) =>
+      trigger.kind === 'pull_request' || (trigger.kind === 'push' && trigger.branch !== repository.defaultBranch),
+  );
+  return pushes.map((run) => run.trigger.actor).filter((login) => login !== nobody);
 }
 
 /** Who had it run again asked for it: `@ada re-ran it`. */

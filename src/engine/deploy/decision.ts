@@ -3,6 +3,7 @@ import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { isStrange } from '#src/model/trust.ts';
 import type { Parts } from '#src/engine/parts.ts';
+import { askerOf } from './asker.ts';
 
 export type Decision =
   /** `images`: `repository@sha256:...` by image job. */
@@ -54,7 +55,7 @@ export async function audit(parts: Parts, run: Run, job: Job, work: DeployWork, 
   if (last.some((it) => it.subject === subject && it.decision === decision.kind)) return;
   await parts.store.audit.append({
     at: parts.clock.now(),
-    actor: run.trigger.actor,
+    actor: askerOf(run, job).login,
     action: work.mode ?? 'deploy',
     repository,
     subject,

@@ -1,5 +1,6 @@
 import { formatDiagnostic } from '#src/model/diagnostic.ts';
 import { quoted } from '#src/model/deploy/words.ts';
+import type { PeopleRule } from '#src/model/deploy-rules.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
@@ -21,6 +22,31 @@ export async function knownEnvironments(
   throw new UserError(
     `The pipeline file of ${quoted(repository.defaultBranch)} can't be used, so its environments aren't known.\n\n\`\`\`text\n${mistakes}\n\`\`\``,
   );
+}
+
+/** Longer nobody waits to learn whether a rule has changed, milliseconds. */
+const soonMs = 1_500;
+
+/**
+ * Who may deploy to the environment by the default branch's file, if that can be read at once and names it; otherwise null.
+ * Never fails.
+ */
+export async function allowedNow(
+  parts: Pick<Parts, 'source' | 'log'>,
+  repository: Repository,
+  environment: string,
+): Promise<{ readonly allow: PeopleRule | null } | null> {
+  const signal = AbortSignal.timeout(soonMs);
+  const late = new Promise<null>((resolve) => {
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  const read = environmentsOf(parts, repository, signal).catch((error: unknown) => {
+    parts.log.warn({ err: error, environment }, 'a rollback goes by the rule of the last deployment');
+    return null;
+  });
+  const found = await Promise.race([read, late]);
+  const spec = found?.kind === 'environments' ? found.environments.find(({ name }) => name === environment) : undefined;
+  return spec === undefined ? null : { allow: spec.rules.allow };
 }
 
 /** The one that is named, in whatever letters. UserError with a guess if there is none. */

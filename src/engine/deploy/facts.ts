@@ -1,6 +1,6 @@
 import { type DeployFacts, type DeployVia, isAutomatic, skipsRules, type TagFact } from '#src/model/deploy/decide.ts';
 import type { PeopleRules, Somebody } from '#src/model/deploy/people.ts';
-import type { Unknown } from '#src/model/deploy/words.ts';
+import { isUnknown, type Unknown } from '#src/model/deploy/words.ts';
 import { type DeployMode, noRules } from '#src/model/deploy-rules.ts';
 import type { Trigger } from '#src/model/event.ts';
 import { reasonOf } from '#src/model/outcome.ts';
@@ -10,6 +10,7 @@ import { isStrange } from '#src/model/trust.ts';
 import { outcomeOf } from '#src/engine/errors.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import { authorsOf, startGate } from './approvals.ts';
+import { askerOf } from './asker.ts';
 import { earlierCommit } from './moved-tag.ts';
 import { orderFacts } from './order.ts';
 import { somebodyOf } from './permission.ts';
@@ -23,6 +24,9 @@ export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork
   const { repository, trigger } = run;
   const { environment } = work;
   const mode = modeOf(run, work);
+  const asker = askerOf(run, job);
+  // Who runs it again has neither the first one's locks nor their word.
+  const operator = !asker.again && trigger.kind === 'deploy' && trigger.operator === true;
   const rules = skipsRules(mode) ? { ...noRules, allow: work.rules?.allow ?? null } : (work.rules ?? noRules);
   const people = { environment: rules.allow, operator: policy.deployers(repository, environment) };
   const [images, told, said, locks, person, checks, authors, tag] = await Promise.all([
@@ -30,7 +34,7 @@ export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork
     rules.protect.length === 0 ? [] : succeeded(parts, run),
     rules.approvals === null ? [] : store.approvals.of(job.id, job.attempt),
     store.locks.of(repository.id),
-    personOf(parts, run, people),
+    personOf(parts, run, people, asker, operator),
     known(parts, async () => (rules.protect.length === 0 ? [] : await parts.forge.checks(repository, trigger.sha))),
     known(parts, async () => (rules.approvals === null ? [] : await authorsOf(parts, run, job))),
     mode === 'deploy' ? tagFact(parts, run, environment) : null,
@@ -47,8 +51,9 @@ export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork
     sha: trigger.sha,
     // Pull requests deploy to their previews alone.
     strange: isStrange(run) || trigger.kind === 'pull_request' || trigger.kind === 'merge_group',
-    actor: trigger.actor,
-    operator: trigger.kind === 'deploy' && trigger.operator === true,
+    actor: asker.login,
+    again: asker.again,
+    operator,
     person,
     people,
     refusals: refusalsOf(parts, run, work),
@@ -62,20 +67,24 @@ export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork
     windows: rules.windows,
     approval: rules.approvals,
     said: said.filter((it) => it.gate === startGate),
-    authors,
+    authors: isUnknown(authors) || !asker.again ? authors : [trigger.actor, ...authors],
     order,
     locks,
-    overLock: work.overLock === true || (trigger.kind === 'deploy' && trigger.overLock === true),
+    overLock: !asker.again && (work.overLock === true || (trigger.kind === 'deploy' && trigger.overLock === true)),
   };
 }
 
 /** Who asked for it or caused it. Where no rule looks at them, GitHub isn't asked. */
-async function personOf(parts: Parts, run: Run, people: PeopleRules): Promise<Somebody | Unknown> {
-  const { repository, trigger } = run;
-  const login = trigger.actor;
+async function personOf(
+  parts: Parts,
+  { repository, trigger }: Run,
+  people: PeopleRules,
+  { login, again }: ReturnType<typeof askerOf>,
+  operator: boolean,
+): Promise<Somebody | Unknown> {
   // The operator's word stands above every role.
-  if (trigger.kind === 'deploy' && trigger.operator === true) return { login, role: 'admin', teams: [] };
-  if (isAutomatic(viaOf(trigger)) && people.operator === null) return { login, role: 'none', teams: [] };
+  if (operator) return { login, role: 'admin', teams: [] };
+  if (isAutomatic(viaOf(trigger)) && !again && people.operator === null) return { login, role: 'none', teams: [] };
   return await known(parts, async () => {
     return await somebodyOf(parts, repository, login, [people.environment, people.operator]);
   });

@@ -8,6 +8,7 @@ import type { Concurrency, DeployWork } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { groupOf, leaveGroups, standInLine } from '#src/engine/groups.ts';
 import type { Parts } from '#src/engine/parts.ts';
+import { askerOf } from './asker.ts';
 import { audit } from './decision.ts';
 import { modeOf, viaOf } from './facts.ts';
 import { type GateAnswer, passGate } from './gate.ts';
@@ -85,7 +86,7 @@ async function arrivalOf(parts: Parts, run: Run, job: Job, work: DeployWork, wan
   const all = deploying.flatMap(({ run: other, job: theirs }) => {
     const { work: its } = theirs.plan;
     if (its.kind !== 'deploy' || !sameName(its.environment, work.environment)) return [];
-    const login = isAutomatic(viaOf(other.trigger)) ? null : other.trigger.actor;
+    const login = isAutomatic(viaOf(other.trigger)) ? null : askerOf(other, theirs).login;
     const locked = lockInTheWay(locks, its.environment, { login, overLock: false, role: null }) !== null;
     const open = skipsRules(modeOf(other, its)) || isOpen(its.rules?.windows ?? [], now);
     const gate = theirs.gate?.kind ?? null;

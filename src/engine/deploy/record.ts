@@ -9,6 +9,7 @@ import type { Parts } from '#src/engine/parts.ts';
 import { repeat } from '#src/engine/repeat.ts';
 import type { RolloutTime } from '#src/engine/rollout-time.ts';
 import type { DeploymentDetails, DeploymentRecord } from '#src/engine/store-deployments.ts';
+import { askerOf } from './asker.ts';
 
 /** A deploy job's record in the store. What is awaited throws LostJob if the job is another server's. */
 export interface Deployment {
@@ -96,7 +97,7 @@ export async function openDeployment(
     sha: run.trigger.sha,
     runId: run.id,
     jobId: job.id,
-    actor: run.trigger.actor,
+    actor: askerOf(run, job).login,
     state: 'in_progress',
     description: 'Rolling out',
     changes: existing?.changes ?? [],

@@ -10,7 +10,7 @@ import { list } from '#src/model/suggest.ts';
 import type { Run } from '#src/model/run.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
-import { environmentCalled, guess, knownEnvironments, nameAmong } from './environment.ts';
+import { allowedNow, environmentCalled, guess, knownEnvironments, nameAmong } from './environment.ts';
 import { refuseNow, type Wish } from './gate.ts';
 
 /** Who asks for a deployment, and by what. `operator`: the server's own command line, which needs no role on GitHub. */
@@ -94,7 +94,7 @@ const remembered = 200;
 
 /**
  * Restores the digests of an earlier healthy deployment. As requestDeploy. Everything is known from the store: a rollback
- * waits neither for git nor for what is deployed there now, which ends.
+ * waits neither for git, but for a moment to learn who may, nor for what is deployed there now, which ends.
  */
 export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake): Promise<Requested> {
   const { repository, number, request, overLock } = ask;
@@ -108,12 +108,15 @@ export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake
         `Nothing was deployed to an environment ${quoted(ask.environment)} before. ${names.length === 0 ? '' : guess(ask.environment, names).replace('It has', 'There is')}`.trim(),
       );
     }
-    const history = await deployments.list(repository.id, environment, remembered);
+    const [history, now] = await Promise.all([
+      deployments.list(repository.id, environment, remembered),
+      allowedNow(parts, repository, environment),
+    ]);
     const target = rollbackTarget(history, ask.to);
     if (target.kind === 'none') throw new UserError(target.message);
     const { record } = target;
     const { rollout, images } = restored(record);
-    const allow = (history[0] ?? record).details.allow ?? null;
+    const { allow = null } = now ?? (history[0] ?? record).details;
     const wish = wishOf(ask, { name: environment, allow }, { mode: 'rollback', sha: record.sha, images });
     await refuse(parts, overLock ? { ...wish, overLock } : wish);
     await endOthers(parts, repository, environment, ask, wake);

@@ -20,6 +20,8 @@ export interface DeployFacts {
   readonly strange: boolean;
   /** Login of who asked for it or caused it. */
   readonly actor: string;
+  /** The actor ran it again: they asked, by whatever it came here first. */
+  readonly again?: boolean;
   /** It has the operator's own word: no rule on people keeps it. */
   readonly operator: boolean;
   /** What GitHub reports of the actor. Only looked at if a rule needs it. */
@@ -143,8 +145,8 @@ function stranger({ strange }: DeployFacts): Finding | null {
   return refuse("A stranger's commit is never deployed: it can be once somebody with write permission has merged it.");
 }
 
-function permission({ people, person, actor, operator, environment, via }: DeployFacts): Finding | null {
-  const asked = !isAutomatic(via);
+function permission({ people, person, actor, again, operator, environment, via }: DeployFacts): Finding | null {
+  const asked = !isAutomatic(via) || again === true;
   if (operator || (!asked && people.operator === null)) return null;
   if (isUnknown(person)) {
     return unclear('checks', `whether @${actor} may deploy to ${environment}`, person);
@@ -243,9 +245,10 @@ function window({ windows, now, environment, via }: DeployFacts): Finding | null
   return { kind: 'wait', note, gate: { kind: 'window', until: opens }, again: Math.max(1, opens - now) };
 }
 
-function approvals({ approval, said, authors, actor, environment }: DeployFacts): Finding | null {
+function approvals({ approval, said, authors, actor, again, environment }: DeployFacts): Finding | null {
   if (approval === null) return null;
-  const excluded = [actor, ...(isUnknown(authors) ? [] : authors)];
+  const others = isUnknown(authors) ? [] : authors;
+  const excluded = again === true ? [...others, actor] : [actor, ...others];
   const count = countApprovals(approval, said, excluded);
   if (count.rejectedBy !== null) {
     return { kind: 'refuse', reason: `Rejected by @${count.rejectedBy}.`, rejected: true };
