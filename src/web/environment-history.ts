@@ -27,7 +27,7 @@ ${changesOf(one)}</span>
 }
 
 /** What each workload ran before and after. */
-export function changesOf({ changes }: Pick<DeploymentRecord, 'changes'>): Html | null {
+function changesOf({ changes }: Pick<DeploymentRecord, 'changes'>): Html | null {
   if (changes.length === 0) return null;
   return html`<ul class="changes">${changes.map(
     ({ workload, container, before, after, said }) => html`<li><span>${workload}${container && ` · ${container}`}</span>

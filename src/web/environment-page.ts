@@ -86,7 +86,7 @@ ${queue.map(
 }
 
 /** How an environment stands, as one word. */
-export function standing({ current, running, health }: EnvironmentStatus): Status {
+function standing({ current, running, health }: EnvironmentStatus): Status {
   if (running !== null) return { look: 'active', text: 'deploying' };
   if (current === null) return { look: 'still', text: 'empty' };
   switch (health.kind) {

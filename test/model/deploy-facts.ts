@@ -54,7 +54,7 @@ export function people(change: Partial<PeopleRule>): PeopleRule {
 }
 
 /** `go`, `refuse: why`, `rejected: why`, `wait lock 300s: note`. */
-export function told(decision: DeployDecision): string {
+function told(decision: DeployDecision): string {
   if (decision.kind === 'go') return 'go';
   if (decision.kind === 'refuse') return `${decision.rejected ? 'rejected' : 'refuse'}: ${decision.reason}`;
   const again = decision.again === null ? '' : ` ${decision.again / 1000}s`;

@@ -63,7 +63,9 @@ describe('a tag', () => {
   });
 
   it('whose image is built by other words than the push had, or that is re-run, builds one of its own', async () => {
-    const both = `${pipeline.replace('staging:', 'staging:\n    on: { branch: main }').replace('acme/shop }', 'acme/shop, args: { VERSION: "\${{ event.tag }}" } }')}`;
+    const both = pipeline
+      .replace('staging:', 'staging:\n    on: { branch: main }')
+      .replace('acme/shop }', 'acme/shop, args: { VERSION: "${{ event.tag }}" } }');
     const s = await scenario(options({ commits: { a1: { 'slipway.yml': both } } }));
     await s.play(trigger(push('a1')));
     const { run, jobs } = await s.play(trigger(tag('a1')));

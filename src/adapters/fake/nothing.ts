@@ -8,14 +8,17 @@ export const nothingDeploys: {
   readonly previews: PreviewCluster;
   readonly gitops: GitOps;
 } = {
-  canaries: refusing<Canaries>(),
-  probes: refusing<Probes>(),
-  previews: refusing<PreviewCluster>(),
-  gitops: refusing<GitOps>(),
+  canaries: refusing() as Canaries,
+  probes: refusing() as Probes,
+  previews: refusing() as PreviewCluster,
+  gitops: refusing() as GitOps,
 };
 
-function refusing<T extends object>(): T {
-  return new Proxy({} as T, {
-    get: (_target, name) => () => Promise.reject(new PlatformError(`Nothing is set up here for "${String(name)}".`)),
-  });
+function refusing(): object {
+  return new Proxy(
+    {},
+    {
+      get: (_target, name) => () => Promise.reject(new PlatformError(`Nothing is set up here for "${String(name)}".`)),
+    },
+  );
 }

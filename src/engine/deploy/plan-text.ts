@@ -73,7 +73,7 @@ function howText({ strategy, before }: DeployPlan): string {
 }
 
 /** `10 %, pause of 5 min, approval, 100 %`. */
-export function stepsText(strategy: Strategy): string {
+function stepsText(strategy: Strategy): string {
   if (strategy.kind === 'canary') return strategy.steps.map(stepText).join(', ');
   const { before, after, service } = strategy;
   const to = `the switch of the Service ${codeIn(`${service.namespace}/${service.name}`)}`;
