@@ -249,14 +249,14 @@ describe('/approve and /reject', () => {
   it.each(['/approve', '/approve asked', '/APPROVE Asked'])('%s lets what waits go on', async (body) => {
     const { s, id } = await asks();
     expect(patched(s)).toEqual([]);
-    await say(s, body, { actor: 'bob' });
+    await say(s, body, { actor: 'bob', at: Date.now() });
     expect(reactions(s).at(-1)).toBe('rocket');
     expect(outcomes(await ended(s, id))['deploy asked']).toBe('success');
   });
 
   it('are never the word of who asked, or of the author', async () => {
     const { s } = await asks();
-    await say(s, '/approve');
+    await say(s, '/approve', { at: Date.now() });
     expect(reactions(s).at(-1)).toBe('confused');
     expect(replies(s).at(-1)).toMatch(/@ada/);
     expect(patched(s)).toEqual([]);
@@ -264,7 +264,7 @@ describe('/approve and /reject', () => {
 
   it.each(['/reject', '/reject asked', '/reject asked not yet', '/reject not yet'])('%s ends it', async (body) => {
     const { s, id } = await asks();
-    await say(s, body, { actor: 'bob' });
+    await say(s, body, { actor: 'bob', at: Date.now() });
     const outcome = outcomes(await ended(s, id))['deploy asked'];
     expect(outcome).toMatch(/^cancelled: Rejected by @bob/);
     expect(outcome?.includes('not yet')).toBe(body.endsWith('yet'));
@@ -273,17 +273,17 @@ describe('/approve and /reject', () => {
 
   it('say what waits, if it is something else', async () => {
     const { s } = await asks();
-    await say(s, '/approve staging', { actor: 'bob' });
+    await say(s, '/approve staging', { actor: 'bob', at: Date.now() });
     expect(replies(s).at(-1)).toBe('No deployment to `staging` waits for approval. Waiting: `asked`.');
-    await say(s, '/approve askd', { actor: 'bob' });
+    await say(s, '/approve askd', { actor: 'bob', at: Date.now() });
     expect(replies(s).at(-1)).toContain('Did you mean `asked`?');
   });
 
   it('of an issue name the environment', async () => {
     const { s, id } = await asks();
-    await s.engine.intake(onIssue('/approve', { actor: 'bob' }));
+    await s.engine.intake(onIssue('/approve', { actor: 'bob', at: Date.now() }));
     expect(replies(s).at(-1)).toContain('Name the environment');
-    await s.engine.intake(onIssue('/approve asked', { actor: 'bob' }));
+    await s.engine.intake(onIssue('/approve asked', { actor: 'bob', at: Date.now() }));
     expect(outcomes(await ended(s, id))['deploy asked']).toBe('success');
   });
 
@@ -296,7 +296,7 @@ describe('/approve and /reject', () => {
     await opened(s);
     await say(s, '/deploy asked\n/deploy vault');
     await until(async () => (await s.store.runs.deploying(repository.id)).filter(({ job }) => job.gate).length === 2);
-    await say(s, '/approve', { actor: 'bob' });
+    await say(s, '/approve', { actor: 'bob', at: Date.now() });
     expect(replies(s).at(-1)).toMatch(/Several deployments wait for approval: to `(asked|vault)` and `(asked|vault)`/);
   });
 });

@@ -16,8 +16,23 @@ interface Waiting {
 /** `/approve [ENV]` */
 export const approve: Handler<'approve'> = async (context, { environment }) => {
   const all = await waiting(context);
-  return await decide(context, chosen(context, all, await named(context, all, environment)), 'approve', '');
+  const name = await named(context, all, environment);
+  const seen = all.filter((it) => !isNewer(it, context));
+  const meant = chosen(context, seen.length > 0 ? seen : all, name);
+  if (isNewer(meant, context)) {
+    const { sha, actor } = meant.run.trigger;
+    throw new UserError(
+      `What waits now was asked for after your comment was written: \`${sha}\` of @${actor}, to ${quoted(meant.environment)}. If that is meant, comment \`/approve ${meant.environment}\` again.`,
+    );
+  }
+  return await decide(context, meant, 'approve', '');
 };
+
+/** It began to wait after the comment was written: nobody can have meant it. GitHub's times have whole seconds. */
+function isNewer({ run, job }: Waiting, { event }: Context): boolean {
+  const since = job.attempt === 1 ? run.createdAt : Math.max(run.createdAt, run.startedAt ?? 0);
+  return since > event.at + 1_000;
+}
 
 /** `/reject [ENV] [REASON]`: the first word is an environment if there is one called so. */
 export const reject: Handler<'reject'> = async (context, { words }) => {

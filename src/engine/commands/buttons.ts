@@ -10,6 +10,7 @@ import { approveRun, refuseApproval, subjectOf } from '#src/engine/approve.ts';
 import { cancelRun } from '#src/engine/cancel.ts';
 import { decideApproval } from '#src/engine/deploy/approvals.ts';
 import { knownEnvironments } from '#src/engine/deploy/environment.ts';
+import { refuseCancel } from '#src/engine/deploy/permission.ts';
 import { type Requested, requestDeploy, requestPromote, requestRollback } from '#src/engine/deploy/requests.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import { didFail, startOver } from '#src/engine/rerun.ts';
@@ -106,6 +107,8 @@ async function approve({ parts, event, wake, view: { run } }: Pressed, role: str
 }
 
 async function cancel({ parts, event, wake, view }: Pressed, role: string): Promise<Became> {
+  const refusal = await refuseCancel(parts, view.run, event.actor);
+  if (refusal !== null) throw new UserError(refusal);
   const asked = await cancelRun(parts, view.run.id, cancelledBy(event.actor), wake);
   if (!asked) return { kind: 'done', result: 'The run is over already, or being cancelled.' };
   return { kind: 'done', result: `Run ${view.run.id} is being cancelled.`, reason: `GitHub reports "${role}".` };

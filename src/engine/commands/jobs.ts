@@ -2,9 +2,10 @@ import { cancelledBy } from '#src/model/cancel.ts';
 import { quoted } from '#src/model/deploy/words.ts';
 import { reasonOf, UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
-import type { Job, RunView } from '#src/model/run.ts';
+import type { Job, Run, RunView } from '#src/model/run.ts';
 import { nearest } from '#src/model/suggest.ts';
 import { cancelRun } from '#src/engine/cancel.ts';
+import { refuseCancel } from '#src/engine/deploy/permission.ts';
 import { didFail, startOver } from '#src/engine/rerun.ts';
 import { movedText } from './commit.ts';
 import { type Answer, type Context, done, type Handler, writing } from './context.ts';
@@ -14,9 +15,18 @@ export const cancel: Handler<'cancel'> = async (context) => {
   const { parts, event, wake } = context;
   const role = await writing(context, 'cancel');
   // What was pushed after the comment was written isn't what was meant.
-  const runs = (await parts.store.runs.unfinishedOfPullRequest(event.repository.id, event.number)).filter(
+  const all = (await parts.store.runs.unfinishedOfPullRequest(event.repository.id, event.number)).filter(
     (run) => run.createdAt <= event.at + 1_000,
   );
+  const runs: Run[] = [];
+  const refusals = new Set<string>();
+  for (const run of all) {
+    const refusal = await refuseCancel(parts, run, event.actor);
+    if (refusal === null) runs.push(run);
+    else refusals.add(refusal);
+  }
+  const refused = [...refusals].join(' ');
+  if (runs.length === 0 && refused !== '') throw new UserError(refused);
   if (runs.length === 0) {
     // A server that was killed over its answer has done it already.
     const newest = await parts.store.runs.ofPullRequest(event.repository.id, event.number);
@@ -25,7 +35,8 @@ export const cancel: Handler<'cancel'> = async (context) => {
   }
   for (const run of runs) await cancelRun(parts, run.id, cancelledBy(event.actor), wake);
   await audit(context, 'cancel command', `#${event.number}`, `GitHub reports "${role}".`);
-  return done(runs.length === 0 ? 'Cancelled before.' : `Cancelled ${runs.map((run) => run.id).join(', ')}.`);
+  const said = runs.length === 0 ? 'Cancelled before.' : `Cancelled ${runs.map((run) => run.id).join(', ')}.`;
+  return done(said, refused === '' ? null : refused);
 };
 
 /** `/retry [JOB]`: what failed in the newest run of the head in which something did, or the job that is named. */

@@ -64,7 +64,7 @@ function environmentsText(environments: readonly EnvironmentSpec[]): string {
 
 /** As code, so that nobody is called. The operator's own rule, which stands beside it, isn't for everybody's eyes. */
 function peopleText(rule: PeopleRule | null): string {
-  if (rule === null) return commandHelp.cancel.who;
+  if (rule === null) return commandHelp.run.who;
   const { permission, people, teams } = rule;
   const byRole = permission === null ? [] : [`people with ${permission} permission`];
   const all = [...byRole, ...people.map(quoted), ...teams.map((team) => `the team ${quoted(team)}`)];

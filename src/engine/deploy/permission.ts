@@ -2,6 +2,8 @@ import type { PeopleRule } from '#src/model/deploy-rules.ts';
 import { isOneOf, refuseSomebody, type Somebody } from '#src/model/deploy/people.ts';
 import { nobody } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
+import type { Run } from '#src/model/run.ts';
+import { sameLogin } from '#src/model/trust.ts';
 import type { Parts } from '#src/engine/parts.ts';
 
 /**
@@ -18,6 +20,26 @@ export async function refusePerson(
   const operator = parts.policy.deployers(repository, environment);
   const who = await somebodyOf(parts, repository, login, [allow, operator]);
   return refuseSomebody({ environment: allow, operator }, who, environment, { asked: true });
+}
+
+/**
+ * Why this person may not cancel the run, or null: what it deploys is ended by who may deploy there, and by who asked for it
+ * or caused it. Throws PlatformError if GitHub or the store fails.
+ */
+export async function refuseCancel(
+  parts: Pick<Parts, 'forge' | 'policy' | 'store'>,
+  run: Run,
+  login: string,
+): Promise<string | null> {
+  if (sameLogin(run.trigger.actor, login)) return null;
+  const jobs = (await parts.store.runs.view(run.id))?.jobs ?? [];
+  for (const { state, plan } of jobs) {
+    if (state === 'completed' || plan.work.kind !== 'deploy') continue;
+    const { environment, rules } = plan.work;
+    const refusal = await refusePerson(parts, run.repository, environment, rules?.allow ?? null, login);
+    if (refusal !== null) return `@${login} may not cancel a deployment to ${environment}. ${refusal}`;
+  }
+  return null;
 }
 
 /** What GitHub reports of the person now, as far as the rules need it. Throws PlatformError if GitHub fails. */

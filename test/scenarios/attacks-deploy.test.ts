@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { type GatesOptions, gates, heldRollouts, patches, release, says, sha, waitsFor } from './gates.ts';
+import { ended, idOf, until, viewOf, type World } from './held.ts';
+import { outcomes, pullRequest, repository, trigger } from './world.ts';
+
+const pull = {
+  number: 3,
+  state: 'open',
+  title: 'A change',
+  sha: sha('c'),
+  branch: 'feature',
+  base: 'main',
+  fork: false,
+  author: 'ada',
+} as const;
+
+const onPull = { number: 3, onPullRequest: true };
+
+/** A pull request of ada's whose head is the commit `c`. */
+async function withPull(keys: string, more: Partial<GatesOptions> = {}): Promise<World> {
+  return await gates(keys, { ...more, forge: { pullRequests: [pull], ...more.forge } });
+}
+
+async function press(s: World, runId: string, key: string, identifier: string, actor: string): Promise<string> {
+  const { run, jobs } = await viewOf(s, runId);
+  const externalId = jobs.find(({ plan }) => plan.key === key)?.id ?? '';
+  return await s.engine.intake({ kind: 'button', repository, sha: run.trigger.sha, actor, externalId, identifier });
+}
+
+describe('an approval', () => {
+  it("isn't one of what began to wait after it was written", async () => {
+    const s = await gates('approvals: 1');
+    const good = await release(s, 'a');
+    await waitsFor(s, good, 'approval');
+    const at = Date.now() - 60_000;
+    expect(await says(s, 'bob', '/approve production', { at })).toMatch(/after .* written/);
+    expect((await viewOf(s, good)).run.state).toBe('running');
+    // What bob looks at is taken away, and something else put in its place, before his word is heard.
+    await says(s, 'ada', '/reject production');
+    await ended(s, good);
+    const bad = await release(s, 'b');
+    await waitsFor(s, bad, 'approval');
+    expect(await says(s, 'bob', '/approve', { at, ...onPull })).toMatch(/^Refused/);
+    expect(await says(s, 'bob', '/approve production', { at })).toMatch(/^Refused/);
+    expect(patches(s)).toBe(0);
+    await says(s, 'bob', '/approve production');
+    await ended(s, bad);
+    expect(patches(s)).toBe(1);
+  });
+
+  it("isn't given by who pushed the commit under another's name", async () => {
+    const s = await withPull('approvals: 1', { forge: { authors: { [sha('c')]: ['ada'] } } });
+    await s.play(trigger(pullRequest(sha('c'), { actor: 'bob' })));
+    const run = idOf(await says(s, 'max', `/deploy production ${sha('c')}`, onPull));
+    await waitsFor(s, run, 'approval');
+    expect(await says(s, 'bob', '/approve production', onPull)).toMatch(/@bob may not approve/);
+    expect(patches(s)).toBe(0);
+    await says(s, 'carol', '/approve production', onPull);
+    expect(outcomes(await ended(s, run))['deploy production']).toBe('success');
+  });
+});
+
+describe('a deployment', () => {
+  const keys = 'allow: { people: [ada, max] }\napprovals: { count: 1, people: [max] }';
+
+  it('is cancelled by who may deploy there or asked for it, not by whoever may write', async () => {
+    const rollouts = heldRollouts();
+    const s = await withPull(keys, { sleep: rollouts.sleep });
+    await s.play(trigger(pullRequest(sha('c'))));
+    rollouts.hold();
+    const run = idOf(await says(s, 'ada', `/deploy production ${sha('c')}`, onPull));
+    await waitsFor(s, run, 'approval');
+    const refused = /@bob may not cancel .*@bob may not deploy to production/;
+    expect(await says(s, 'bob', '/cancel', onPull)).toMatch(refused);
+    expect(await press(s, run, 'deploy production', 'cancel', 'bob')).toMatch(refused);
+    await says(s, 'max', '/approve production', onPull);
+    await until(async () => patches(s) === 1);
+    expect(await says(s, 'bob', '/cancel', onPull)).toMatch(refused);
+    expect(await press(s, run, 'deploy production', 'cancel', 'bob')).toMatch(refused);
+    expect((await viewOf(s, run)).run.cancel).toBeNull();
+    await says(s, 'ada', '/cancel', onPull);
+    rollouts.letGo();
+    expect((await ended(s, run)).run.outcome?.kind).toBe('cancelled');
+  });
+
+  it("isn't in the way of cancelling the rest", async () => {
+    const s = await withPull(keys, { script: () => 0 });
+    const run = idOf(await says(s, 'ada', `/deploy production ${sha('c')}`, onPull));
+    await waitsFor(s, run, 'approval');
+    const other = idOf(await says(s, 'bob', `/deploy staging ${sha('c')}`, onPull));
+    await ended(s, other);
+    const more = await s.store.runs.create({
+      repository,
+      trigger: pullRequest(sha('b')),
+      pullRequest: 3,
+      at: Date.now() - 1_000,
+    });
+    expect(await says(s, 'bob', '/cancel', onPull)).toContain(more.run.id);
+    expect((await viewOf(s, run)).run.cancel).toBeNull();
+    expect(s.forge.comments.at(-1)?.body).toMatch(/@bob may not cancel/);
+  });
+});
