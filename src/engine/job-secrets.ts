@@ -3,6 +3,7 @@ import type { PlannedJob, Work } from '#src/model/plan.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { type GivenSecret, type SecretUse, SHORTEST_SECRET } from '#src/model/secret.ts';
 import { isStrange } from '#src/model/trust.ts';
+import { refuseSecrets } from './deploy/secrets.ts';
 import type { Parts } from './parts.ts';
 import type { SecretQuery } from './ports.ts';
 
@@ -25,9 +26,10 @@ interface Wish extends Omit<GivenSecret, 'value'> {
 
 /**
  * Reads what the job names, and nothing of a stranger's run. UserError if a secret is missing, limited to something else, or
- * sealed for another repository.
+ * sealed for another repository, or if who caused the run may not deploy to the environment of the job.
  */
-export async function secretsFor(parts: Parts, run: Run, { plan }: Job): Promise<JobSecretValues> {
+export async function secretsFor(parts: Parts, run: Run, job: Job): Promise<JobSecretValues> {
+  const { plan } = job;
   const { work } = plan;
   const wishes = wishesOf(work);
   if (isStrange(run) && wishes.length > 0) {
@@ -37,6 +39,8 @@ export async function secretsFor(parts: Parts, run: Run, { plan }: Job): Promise
   }
   const others = await hiddenBefore(parts, run, plan);
   if (wishes.length === 0) return { given: [], byId: {}, hidden: others, notes: [] };
+  const refusal = await refuseSecrets(parts, run, job);
+  if (refusal !== null) throw new UserError(`The environment's secrets are for who may deploy there. ${refusal}`);
   const query = { ...queryOf(run, work), deploysTo: await deploysTo(parts, run) };
   const named = await parts.secrets.values(query, namesOf(wishes));
   const filled: { readonly wish: Wish; readonly value: string }[] = [];
