@@ -147,6 +147,40 @@ describe('/rollback', () => {
   });
 });
 
+describe('a second /rollback while the first is under way', () => {
+  async function underWay() {
+    const base = options();
+    let slow = false;
+    const s = await world({
+      commits,
+      cluster: { ...base.cluster!, behave: () => (slow ? [] : [{ afterMs: 0 }]) },
+    });
+    await opened(s);
+    for (const sha of [main, older, head]) {
+      await pushed(s, sha);
+      await deploys(s, `/deploy staging ${sha}`);
+    }
+    slow = true;
+    const first = idOf(await say(s, '/rollback staging'));
+    await until(async () => s.cluster.patches.length === 4);
+    slow = false;
+    return { s, first };
+  }
+
+  it.each(['/rollback staging', '/rollback staging 1'])(
+    '%s is refused: it would lead to what is left',
+    async (body) => {
+      const { s, first } = await underWay();
+      expect(await say(s, body, { actor: 'max' })).toMatch(/^Refused/);
+      expect(replies(s).at(-1)).toMatch(new RegExp(`being rolled back already, to ${older.slice(0, 7)}, as @.*ada`));
+      expect(s.cluster.patches).toHaveLength(4);
+      const named = idOf(await say(s, `/rollback staging ${main}`, { actor: 'max' }));
+      expect(outcomes(await ended(s, named))).toEqual({ 'deploy staging': 'success' });
+      expect(outcomes(await ended(s, first))['deploy staging']).toMatch(/^cancelled/);
+    },
+  );
+});
+
 describe('/promote', () => {
   it('deploys the very images, and builds nothing', async () => {
     const s = await world({ commits });

@@ -119,6 +119,7 @@ export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake
     const { allow = null } = now ?? (history[0] ?? record).details;
     const wish = wishOf(ask, { name: environment, allow }, { mode: 'rollback', sha: record.sha, images });
     await refuse(parts, overLock ? { ...wish, overLock } : wish);
+    await refuseSecond(parts, repository, environment, ask.to);
     await endOthers(parts, repository, environment, ask, wake);
     return {
       ...triggerOf(ask, 'rollback', environment),
@@ -311,6 +312,33 @@ function restored({ details, changes, environment }: DeploymentRecord): {
     return { kind, cluster: cluster ?? null, namespace, name, container, image };
   });
   return { rollout, images };
+}
+
+/**
+ * Two people see the same trouble: the second "back" must not lead to what the first one leaves, which is the last healthy one
+ * until the other is. Steps back aren't sure either then. UserError if so.
+ */
+async function refuseSecond(
+  parts: Parts,
+  repository: Repository,
+  environment: string,
+  to: string | null,
+): Promise<void> {
+  if (to !== null && !/^\d{1,3}$/.test(to)) return;
+  const others = await parts.store.runs.deploying(repository.id);
+  const first = others.find(
+    ({ run, job }) =>
+      run.trigger.kind === 'deploy' &&
+      run.trigger.mode === 'rollback' &&
+      job.cancel === null &&
+      job.plan.work.kind === 'deploy' &&
+      job.plan.work.environment === environment,
+  );
+  if (first === undefined) return;
+  const { sha, actor } = first.run.trigger;
+  throw new UserError(
+    `${quoted(environment)} is being rolled back already, to ${sha.slice(0, 7)}, as @${actor} asked: [run ${first.run.id}](${parts.runUrl(first.run)}). To go elsewhere, name the commit or tag: \`/rollback ${environment} SHA\`.`,
+  );
 }
 
 /** What is deployed to the environment, or waits for it, ends: a rollback that waits helps nobody. */
