@@ -12,8 +12,11 @@ import type { Repository } from './model/repository.ts';
 import type { Answered, Environments } from './web/environments.ts';
 import { randomUUID } from 'node:crypto';
 
-/** Who asks: the server's own operator, with the token or signed in. GitHub isn't asked what they may. */
-const operator = { login: 'operator', via: 'api', operator: true } as const;
+/**
+ * Who asks: the server's own operator, with the token or signed in. GitHub isn't asked what they may. Nobody on GitHub can
+ * be called so: they would have the operator's locks, and be called by every word of them.
+ */
+const operator = { login: '(operator)', via: 'api', operator: true } as const;
 
 /** How long a page or the command line waits for what GitHub and the clusters say, milliseconds. */
 const lookMs = 20_000;

@@ -83,7 +83,7 @@ export const commandHelp: Readonly<Record<CommandName, CommandHelp>> = {
   cancel: {
     usage: '/cancel',
     help: 'Cancels what runs or waits for this pull request. A deployment under way goes back.',
-    who: `${writers}; a deployment, who may deploy there or asked for it`,
+    who: `${writers}; a deployment, of them who may deploy there or asked for it, and maintainers`,
     anywhere: false,
   },
   'ok-to-test': {

@@ -130,10 +130,10 @@ describe('the API, on the whole engine', () => {
     expect((await s.settle(back))?.run.outcome).toEqual({ kind: 'success' });
     expect(s.cluster.patches[3]).toBe(first);
     const after = await s.environments();
-    expect(after['staging']).toMatchObject({ current: { sha: a1, by: 'operator' } });
+    expect(after['staging']).toMatchObject({ current: { sha: a1, by: '(operator)' } });
     expect(after['production']).toMatchObject({ current: { sha: b2 } });
     const audit = await s.store.audit.list('acme/shop', 50);
-    const mine = audit.filter((record) => record.actor === 'operator' && record.decision === 'allowed');
+    const mine = audit.filter((record) => record.actor === '(operator)' && record.decision === 'allowed');
     expect(new Set(mine.map((record) => record.subject)).size).toBeGreaterThanOrEqual(2);
   });
 
@@ -145,7 +145,7 @@ describe('the API, on the whole engine', () => {
       body: { message: 'production is locked.' },
     });
     expect((await s.environments())['production']).toMatchObject({
-      lock: { owner: 'operator', reason: 'Größe', wholeRepository: false },
+      lock: { owner: '(operator)', reason: 'Größe', wholeRepository: false },
     });
     const others = { environment: 'staging', owner: 'linus', reason: '', pullRequest: null, at: 1 };
     await s.store.locks.take({ ...others, repositoryId: repository.id });

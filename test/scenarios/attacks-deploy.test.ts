@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { type GatesOptions, gates, heldRollouts, patches, release, says, sha, waitsFor } from './gates.ts';
 import { ended, idOf, until, viewOf, type World } from './held.ts';
 import { outcomes, pullRequest, repository, trigger } from './world.ts';
+import { environmentActions } from '#src/web-actions.ts';
 
 const pull = {
   number: 3,
@@ -50,10 +51,14 @@ describe('an approval', () => {
 
   it("isn't given by who pushed the commit under another's name", async () => {
     const s = await withPull('approvals: 1', { forge: { authors: { [sha('c')]: ['ada'] } } });
-    await s.play(trigger(pullRequest(sha('c'), { actor: 'bob' })));
-    const run = idOf(await says(s, 'max', `/deploy production ${sha('c')}`, onPull));
+    await s.play(trigger(pullRequest(sha('b'), { actor: 'max', at: Date.now() - 20_000 })));
+    await s.play(trigger(pullRequest(sha('c'), { actor: 'bob', at: Date.now() - 10_000 })));
+    const run = idOf(await says(s, 'ada', `/deploy production ${sha('c')}`, onPull));
     await waitsFor(s, run, 'approval');
-    expect(await says(s, 'bob', '/approve production', onPull)).toMatch(/@bob may not approve/);
+    // The one pushed the commit, the other one before it.
+    for (const who of ['bob', 'max']) {
+      expect(await says(s, who, '/approve production', onPull)).toMatch(new RegExp(`@${who} may not approve`));
+    }
     expect(patches(s)).toBe(0);
     await says(s, 'carol', '/approve production', onPull);
     expect(outcomes(await ended(s, run))['deploy production']).toBe('success');
@@ -83,6 +88,15 @@ describe('a deployment', () => {
     expect((await ended(s, run)).run.outcome?.kind).toBe('cancelled');
   });
 
+  it("doesn't stand in others' way for ever: maintainers cancel it", async () => {
+    const s = await gates('allow: { people: [ada] }\napprovals: { count: 1, people: [carol] }');
+    const run = await release(s, 'a');
+    await waitsFor(s, run, 'approval');
+    expect(await press(s, run, 'deploy production', 'cancel', 'bob')).toMatch(/@bob may not cancel/);
+    expect(await press(s, run, 'deploy production', 'cancel', 'max')).toMatch(/is being cancelled/);
+    expect((await ended(s, run)).run.outcome?.kind).toBe('cancelled');
+  });
+
   it("isn't in the way of cancelling the rest", async () => {
     const s = await withPull(keys, { script: () => 0 });
     const run = idOf(await says(s, 'ada', `/deploy production ${sha('c')}`, onPull));
@@ -98,5 +112,18 @@ describe('a deployment', () => {
     expect(await says(s, 'bob', '/cancel', onPull)).toContain(more.run.id);
     expect((await viewOf(s, run)).run.cancel).toBeNull();
     expect(s.forge.comments.at(-1)?.body).toMatch(/@bob may not cancel/);
+  });
+});
+
+describe('a lock', () => {
+  it("of the server's operator isn't that of somebody who is called so on GitHub", async () => {
+    const s = await gates('', { forge: { roles: { operator: 'write' } } });
+    const actions = environmentActions(s.parts, async () => {});
+    await actions.lock(repository, { environment: 'production', reason: 'an incident' });
+    expect(await says(s, 'operator', `/deploy production ${sha('a')}`)).toMatch(/is locked/);
+    expect(await says(s, 'operator', '/unlock production')).toMatch(/stays locked/);
+    expect(patches(s)).toBe(0);
+    // Nor is anybody called by what is said of it.
+    expect(s.forge.comments[0]?.body).toMatch(/locked by @\(operator\)/);
   });
 });

@@ -104,17 +104,27 @@ export function approvalRuleOf({ rules }: DeployWork, gate: string): ApprovalRul
  */
 export async function authorsOf(
   { forge, store }: Pick<Parts, 'forge' | 'store'>,
-  { trigger, repository }: Pick<Run, 'trigger' | 'repository'>,
+  run: Pick<Run, 'trigger' | 'repository' | 'pullRequest'>,
   job: Pick<Job, 'earlier'>,
 ): Promise<readonly string[]> {
+  const { trigger, repository } = run;
   // Elsewhere the pull request, if there is one, is among those that brought the commit in.
   const number = /^refs\/pull\/(\d+)\/head$/.exec(trigger.ref)?.[1];
   const [authors, pull, runs] = await Promise.all([
     forge.authors(repository, trigger.sha),
     number === undefined ? null : forge.pullRequest(repository, Number(number)),
-    store.runs.ofCommit(repository.id, trigger.sha),
+    changeOf(store, run),
   ]);
   return [...authors, ...(pull === null ? [] : [pull.author]), ...pushersOf(runs), ...askedAgain(job)];
+}
+
+/** Runs of the commit, and of those that the pull request had before it, if it is of one. */
+async function changeOf(store: Parts['store'], run: Pick<Run, 'trigger' | 'repository' | 'pullRequest'>) {
+  const { repository, trigger, pullRequest } = run;
+  const heads = pullRequest === null ? [] : await store.heads.of(repository.id, pullRequest);
+  const before = heads.slice(0, heads.findLastIndex(({ sha }) => sha === trigger.sha) + 1);
+  const commits = new Set([...before.map(({ sha }) => sha), trigger.sha]);
+  return (await Promise.all([...commits].map((sha) => store.runs.ofCommit(repository.id, sha)))).flat();
 }
 
 /** A push to the default branch may be a merge: of its commit GitHub tells who made it. */

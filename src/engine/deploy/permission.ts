@@ -1,5 +1,5 @@
 import type { PeopleRule } from '#src/model/deploy-rules.ts';
-import { isOneOf, refuseSomebody, type Somebody } from '#src/model/deploy/people.ts';
+import { hasRole, isOneOf, refuseSomebody, type Somebody } from '#src/model/deploy/people.ts';
 import { nobody } from '#src/model/event.ts';
 import type { Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
@@ -23,8 +23,8 @@ export async function refusePerson(
 }
 
 /**
- * Why this person may not cancel the run, or null: what it deploys is ended by who may deploy there, and by who asked for it
- * or caused it. Throws PlatformError if GitHub or the store fails.
+ * Why this person may not cancel the run, or null: what it deploys is ended by who may deploy there, by who asked for it or
+ * caused it, and by maintainers, lest it stands in others' way. Throws PlatformError if GitHub or the store fails.
  */
 export async function refuseCancel(
   parts: Pick<Parts, 'forge' | 'policy' | 'store'>,
@@ -37,6 +37,7 @@ export async function refuseCancel(
     if (state === 'completed' || plan.work.kind !== 'deploy') continue;
     const { environment, rules } = plan.work;
     const refusal = await refusePerson(parts, run.repository, environment, rules?.allow ?? null, login);
+    if (refusal !== null && hasRole(await parts.forge.role(run.repository, login), 'maintain')) return null;
     if (refusal !== null) return `@${login} may not cancel a deployment to ${environment}. ${refusal}`;
   }
   return null;
