@@ -25,7 +25,8 @@ export async function apps(options: ServerOptions): Promise<void> {
         .join('  ')
         .trimEnd(),
     );
-  const notes = environments.flatMap(notesOf);
+  const all = environments.find(({ lock }) => lock?.wholeRepository)?.lock;
+  const notes = [...(all ? [lockText('the whole repository', all)] : []), ...environments.flatMap(notesOf)];
   if (notes.length > 0) console.log(`\n${notes.map(harmless).join('\n')}`);
 }
 
@@ -48,18 +49,19 @@ function rowOf({ name, current, health, running, queue }: EnvironmentJson): read
 }
 
 function notesOf({ name, current, health, lock, running, queue }: EnvironmentJson): readonly string[] {
-  const whole = lock?.wholeRepository ? ', with the whole repository,' : '';
   return [
     ...(current !== null && health.kind !== 'healthy' ? [`${name} is ${health.kind}: ${health.message}.`] : []),
-    ...(lock
-      ? [`${name} is locked by ${lock.owner}${whole} since ${when(lock.since)}${lock.reason && `: ${lock.reason}`}`]
-      : []),
+    ...(lock && !lock.wholeRepository ? [lockText(name, lock)] : []),
     ...(running ? [`${name} is getting ${running.sha.slice(0, 7)} by ${running.by}: ${running.state}`] : []),
     ...queue.map(
       ({ sha, by, state, position }) =>
         `${name}${position === null ? '' : `, number ${position} in the line`}: ${sha.slice(0, 7)} by ${by}: ${state}`,
     ),
   ];
+}
+
+function lockText(what: string, { owner, since, reason }: NonNullable<EnvironmentJson['lock']>): string {
+  return `${what} is locked by ${owner} since ${when(since)}${reason && `: ${reason}`}`;
 }
 
 function cut(title: string): string {

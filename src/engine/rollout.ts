@@ -221,8 +221,14 @@ async function putBack(request: Request, book: Book, unit: Unit): Promise<void> 
     signal: request.leave,
     halt: new AbortController().signal,
   });
-  const said = ended.kind === 'complete' ? `${name} runs ${named} again.` : notBack(unit.target, named, ended);
+  const said =
+    ended.kind === 'complete' ? `${name} runs ${shortened(named)} again.` : notBack(unit.target, named, ended);
   await book.note(unit, { shared: { phase: 'ended' }, once: { said } });
+}
+
+/** Enough of each digest to know it: this is the title of a check run. The log has all of it. */
+function shortened(images: string): string {
+  return images.replaceAll(/(@sha256:[0-9a-f]{12})[0-9a-f]{52}/g, '$1');
 }
 
 type Containers = ReturnType<Book['of']>;

@@ -12,6 +12,8 @@ export interface RolloutFacts {
   readonly events: ReadonlyMap<string, readonly string[]>;
   /** Last lines of their failing containers. */
   readonly lines: ReadonlyMap<string, string>;
+  /** The new version stands beside the workloads, by steps: one that isn't set yet is as it was, also after the end. */
+  readonly beside?: boolean;
 }
 
 /** Tells workloads apart, also those of one name in several clusters. */
@@ -34,7 +36,7 @@ export function rolloutReport(facts: RolloutFacts): string {
     codeIn(change.container ?? ''),
     imageWords(change),
     podWords(facts.states.get(keyOf(change))),
-    stateWords(change, changes),
+    stateWords(change, facts),
   ]);
   const table = markdownTable(['Workload', 'Container', 'Image', 'Pods', 'State'], rows);
   const warned = [...events].flatMap(([workload, texts]) =>
@@ -70,11 +72,12 @@ function podWords(state: WorkloadState | undefined): string {
   return `${state.updated} of ${state.wanted} updated, ${state.available} available`;
 }
 
-function stateWords(change: RolloutChange, all: readonly RolloutChange[]): string {
+function stateWords(change: RolloutChange, { changes: all, beside = false }: RolloutFacts): string {
   const goesBack = all.some((it) => it.failed);
   const said = all.find((it) => keyOf(it) === keyOf(change) && it.said !== undefined)?.said ?? '';
   switch (change.phase ?? 'planned') {
     case 'planned':
+      if (beside) return 'as before';
       return goesBack ? 'not begun' : 'waits';
     case 'forward':
       return goesBack ? 'failed' : 'rolls';

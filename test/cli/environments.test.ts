@@ -72,6 +72,17 @@ describe('slipway apps', () => {
     expect(out).toContain('staging, number 1 in the line: c0ffee1 by ada: Waits for its turn.');
   });
 
+  it('tells of the lock of a whole repository once', async () => {
+    await seedEnvironments(site.store);
+    answer.where = async (repository, how) => {
+      const lock = { repositoryId: 1, environment: '', owner: 'ada', reason: 'Moving house', pullRequest: null, at: 1 };
+      return (await environments.where(repository, how)).map((status) => ({ ...status, lock }));
+    };
+    const { out } = await run(['apps', ...shop]);
+    expect(out.match(/Moving house/g)).toHaveLength(1);
+    expect(out).toMatch(/\nthe whole repository is locked by \S+ since .*: Moving house\n/);
+  });
+
   it('takes the repository from the folder, and address and token from .env if the shell has no token', async () => {
     await seedEnvironments(site.store);
     const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: folder });

@@ -63,6 +63,13 @@ describe('the report of a rollout', () => {
     expect(stateOf([{ ...api, ...change }, ...others])).toBe(words);
   });
 
+  it('says that a workload is as before while, and after, its new version stood beside it', () => {
+    const planned: RolloutChange = { ...api, phase: 'planned' };
+    expect(rolloutReport(facts({ changes: [planned], beside: true }))).toMatch(/\| as before \|$/);
+    expect(rolloutReport(facts({ changes: [{ ...planned, ...failed }], beside: true }))).toMatch(/\| as before \|$/);
+    expect(rolloutReport(facts({ beside: true }))).toMatch(/\| rolls \|$/);
+  });
+
   it('shows what failed, and nothing that was said there is more than text', () => {
     const text = rolloutReport(
       facts({

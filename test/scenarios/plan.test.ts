@@ -193,5 +193,14 @@ describe('what is where', () => {
       ['staging', { kind: 'unknown', message: '' }],
     ]);
     expect(whereText(repository, [])).toContain('acme/shop has no environments');
+    const lock = { environment: '', owner: 'ada', reason: 'Moving house' } as NonNullable<
+      (typeof quick)[number]['lock']
+    >;
+    const locked = whereText(
+      repository,
+      [...first.statuses].map((status) => ({ ...status, lock })),
+    );
+    expect(locked.match(/Moving house/g)).toHaveLength(1);
+    expect(locked).toContain('- **The whole repository** is locked by ada: Moving house');
   });
 });

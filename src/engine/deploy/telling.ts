@@ -60,7 +60,8 @@ export function createTelling(
     },
     markdown() {
       const known = events.size + lines.size === 0 ? why : '';
-      return [steps, rolloutReport({ changes, states, events, lines }), known].filter((it) => it !== '').join('\n\n');
+      const report = rolloutReport({ changes, states, events, lines, beside: steps !== '' });
+      return [steps, report, known].filter((it) => it !== '').join('\n\n');
     },
   };
 }

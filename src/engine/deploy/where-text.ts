@@ -30,12 +30,18 @@ export function whereText(repository: Repository, statuses: readonly Environment
     ...(current !== null && health.kind !== 'healthy'
       ? [`- **${escapeMarkdown(environment)}** is ${health.kind}: ${escapeMarkdown(health.message)}.`]
       : []),
-    ...(lock !== null && lock.reason !== ''
+    ...(lock !== null && lock.reason !== '' && lock.environment !== ''
       ? [
           `- **${escapeMarkdown(environment)}** is locked by ${escapeMarkdown(lock.owner)}: ${escapeMarkdown(lock.reason)}`,
         ]
       : []),
   ]);
+  const all = statuses.find(({ lock }) => lock?.environment === '')?.lock;
+  if (all && all.reason !== '') {
+    notes.unshift(
+      `- **The whole repository** is locked by ${escapeMarkdown(all.owner)}: ${escapeMarkdown(all.reason)}`,
+    );
+  }
   return [markdownTable(head, rows), ...(notes.length > 0 ? [notes.join('\n')] : [])].join('\n\n');
 }
 
