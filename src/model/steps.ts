@@ -57,8 +57,11 @@ export function next(
   switch (progress.phase) {
     case 'placing': {
       const percent = strategy.kind === 'blue-green' ? null : weightAt(strategy.steps, progress.step);
+      const isFirst = stepsOf(strategy).findIndex((it) => it.kind === 'weight') === progress.step;
       return orElse(
-        each((workload, now, index) => placing(workload, now, index, percent)),
+        each((workload, now, index) => {
+          return (isFirst ? lessening(workload, now, index, percent) : null) ?? placing(workload, now, index, percent);
+        }),
         advance,
       );
     }
@@ -90,19 +93,41 @@ export function next(
   }
 }
 
+/**
+ * What an earlier rollout left beside it would be more than the first share, of a version nobody has tried: once all stable
+ * pods are there without it, it gets as few as it shall have.
+ */
+function lessening(workload: StepsWorkload, seen: Seen, index: number, percent: number | null): Move | null {
+  const { stable, beside } = seen;
+  if (percent === null || !stable || !beside) return null;
+  const { canary } = wantedOf(workload, stable, percent);
+  const isMore = beside.wanted > canary;
+  if (!isMore || (beside.images === 'new' && decidesElse(workload, stable))) return null;
+  return restoring(workload, seen, index) ?? { kind: 'place', index, replicas: canary };
+}
+
+/** An autoscaler, or a person who wants more than there were: these pods aren't taken away. */
+function decidesElse({ autoscaled, replicas }: StepsWorkload, stable: Pods | null): boolean {
+  return autoscaled || (stable !== null && stable.wanted > replicas);
+}
+
+function wantedOf(workload: StepsWorkload, stable: Pods | null, percent: number | null) {
+  const replicas = stable?.wanted ?? 0;
+  const isTheirs = decidesElse(workload, stable);
+  if (percent === null)
+    return { canary: isTheirs ? Math.max(1, replicas) : workload.replicas, stable: workload.replicas };
+  return counts(workload.replicas, percent, isTheirs, replicas);
+}
+
 /** First the new pods, and only when they are available fewer of the others: so there are never fewer than before. */
 function placing(workload: StepsWorkload, seen: Seen, index: number, percent: number | null): Move | null {
   const { stable, beside } = seen;
-  const replicas = stable?.wanted ?? 0;
-  const wanted =
-    percent === null
-      ? { canary: workload.autoscaled ? Math.max(1, replicas) : workload.replicas, stable: workload.replicas }
-      : counts(workload.replicas, percent, workload.autoscaled, replicas);
+  const wanted = wantedOf(workload, stable, percent);
   if (!beside || beside.wanted < wanted.canary || beside.images !== 'new') {
     return { kind: 'place', index, replicas: Math.max(wanted.canary, beside?.wanted ?? 0) };
   }
   if (!beside.settled) return { kind: 'wait', index, pods: 'beside' };
-  if (!stable || workload.autoscaled) return null;
+  if (!stable || decidesElse(workload, stable)) return null;
   if (stable.wanted !== wanted.stable) return { kind: 'scale', index, replicas: wanted.stable };
   return stable.settled ? null : { kind: 'wait', index, pods: 'stable' };
 }

@@ -204,6 +204,51 @@ describe('a canary', () => {
     expect(cluster.all).toEqual(['shop/api: 10 of 10 theirs']);
   });
 
+  it('keeps the pods that a person adds meanwhile, and has its share of them', async () => {
+    const { outcome, cluster } = await roll({
+      strategy: canary(weight(10), pause, weight(50)),
+      async meanwhile(world, sleep) {
+        await sleep(60_000);
+        world.meddle('shop/api', { replicas: 20 });
+      },
+    });
+    expect(outcome).toEqual({ kind: 'success' });
+    expect(cluster.moves).toEqual([
+      'place shop/api-slipway-canary 1 new',
+      'scale shop/api 9',
+      'place shop/api-slipway-canary 20 new',
+      'shop/api:app=new',
+      'remove shop/api-slipway-canary',
+    ]);
+    expect(cluster.all).toEqual(['shop/api: 20 of 20 new']);
+  });
+
+  it.each([
+    ['beside all stable pods', 10, []],
+    ['in place of some of them', 4, ['scale shop/api 10']],
+  ] as const)('of an earlier version, left %s, has the first share and no more', async (_name, replicas, first) => {
+    const { outcome, cluster } = await roll({
+      strategy: canary(weight(10), weight(50)),
+      async meanwhile(world, sleep) {
+        const signal = new AbortController().signal;
+        const scaleOf = async () => ({ replicas: 10, autoscaled: false });
+        Object.assign(world, { scaleOf });
+        const left = { name: 'api-slipway-canary', images: { app: 'earlier' }, replicas: 6, labels: null };
+        void world.place(target(), left, signal);
+        world.meddle('shop/api', { replicas });
+        world.moves.length = 0;
+        await sleep(0);
+      },
+    });
+    expect(outcome).toEqual({ kind: 'success' });
+    expect(cluster.moves.slice(0, first.length + 2)).toEqual([
+      ...first,
+      'place shop/api-slipway-canary 1 new',
+      'scale shop/api 9',
+    ]);
+    expect(cluster.all).toEqual(asNew);
+  });
+
   it('ends where something else undoes the scaling again and again', async () => {
     const { outcome, result } = await roll({
       strategy: canary(weight(50), weight(100)),
