@@ -146,7 +146,8 @@ async function called(parts: Parts, repository: Repository, environment: string)
 
 /** As if it were asked for on an issue: there is no pull request whose head could be meant. */
 function asking(parts: Parts, repository: Repository, wake: (runId: string) => Promise<void>) {
-  const at = parts.clock.now();
+  // Nothing lies between: what is named is what it names now, whatever GitHub's clock says.
+  const at = parts.clock.now() + 3_600_000;
   const event = { kind: 'comment', repository, number: 0, onPullRequest: false, commentId: 0, body: '', at } as const;
   return createContext(parts, { ...event, actor: operator.login }, wake);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type GatesOptions, gates, heldRollouts, patches, release, says, sha, waitsFor } from './gates.ts';
 import { ended, idOf, until, viewOf, type World } from './held.ts';
-import { outcomes, pullRequest, repository, trigger } from './world.ts';
+import { outcomes, pullRequest, push, repository, tag, trigger } from './world.ts';
 import { environmentActions } from '#src/web-actions.ts';
 
 const pull = {
@@ -112,6 +112,26 @@ describe('a deployment', () => {
     expect(await says(s, 'bob', '/cancel', onPull)).toContain(more.run.id);
     expect((await viewOf(s, run)).run.cancel).toBeNull();
     expect(s.forge.comments.at(-1)?.body).toMatch(/@bob may not cancel/);
+  });
+});
+
+describe('a name', () => {
+  it.each([
+    ['the branch of the pull request', 'feature', pullRequest(sha('d'), { actor: 'bob' })],
+    ['another branch', 'release', { ...push(sha('d'), 'release'), actor: 'bob' }],
+    ['a tag', 'v9', { ...tag(sha('d'), 'v9'), actor: 'bob' }],
+  ])('that was moved after the comment was written deploys nothing: %s', async (_what, name, moved) => {
+    const at = Math.floor(Date.now() / 1000) * 1000 - 60_000;
+    const refs = { 'refs/heads/main': sha('a'), [moved.ref]: sha('d') };
+    const s = await withPull('', { refs });
+    await s.play(trigger(pullRequest(sha('c'), { at: at - 60_000 })));
+    await s.play(trigger({ ...moved, at: at + 1_000 }));
+    const before = patches(s);
+    s.forge.setPullRequest({ ...pull, sha: name === 'feature' ? sha('d') : sha('c') });
+    expect(await says(s, 'ada', `/deploy production ${name}`, { ...onPull, at })).toMatch(/moved.*d{40}/);
+    expect(patches(s)).toBe(before);
+    const again = await says(s, 'ada', `/deploy production ${name}`, { ...onPull, at: at + 10_000 });
+    expect(outcomes(await ended(s, idOf(again)))['deploy production']).toBe('success');
   });
 });
 

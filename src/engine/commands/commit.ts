@@ -167,8 +167,29 @@ async function byName(context: Context, ref: string): Promise<Commit> {
     );
   }
   const at = tag === null ? `refs/heads/${name}` : `refs/tags/${name}`;
+  await refuseMoved(context, { name, at, sha });
   const title = await titleOf(context, { sha, ref: at });
   return tag === null ? { sha, ref: at, branch: name, title } : { sha, ref: at, branch: '', tag: name, title };
+}
+
+/** UserError if the name was given to this commit after the comment was written, as far as Slipway was told: another was meant. */
+async function refuseMoved(
+  context: Context,
+  { name, at, sha }: { readonly name: string; readonly at: string; readonly sha: string },
+): Promise<void> {
+  const { parts, event } = context;
+  const pull = context.onPullRequest ? await context.pull() : null;
+  if (pull?.state === 'open' && !pull.fork && at === `refs/heads/${pull.branch}`) {
+    const head = await context.head();
+    if (head.kind === 'moved') throw new UserError(`${movedText(head)} If that commit is meant, name it.`);
+  }
+  const runs = await parts.store.runs.ofCommit(event.repository.id, sha);
+  // GitHub's times have whole seconds: what came in the comment's own may have come after it.
+  const written = Math.floor(event.at / 1000) * 1000;
+  if (!runs.some(({ trigger }) => trigger.ref === at && trigger.at !== undefined && trigger.at >= written)) return;
+  throw new UserError(
+    `${quoted(name)} was moved after your comment was written, or in the same second: it names \`${sha}\` now. If that commit is meant, name it.`,
+  );
 }
 
 /** As git has it, so that nothing else gets into a command line or an address. */
