@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Refusal } from './answers.ts';
+import { Refusal, statusBody } from './answers.ts';
 import { type Api, sendError } from './api.ts';
 
 /** What goes wrong, by name. */
 export interface Faults {
   /** The next requests are answered so instead; 429 has a Retry-After. */
   answer(code: number, times: number): void;
+  /** An admission webhook refuses every write with this code (its own default is 400), until it is given null. */
+  deny(code: number | null): void;
   /** The next requests get no answer, for ever (`hang`), or their connection is reset. */
   next(what: 'hang' | 'reset', times: number): void;
   /** The server is away: connections are reset, open watches break, until it is back. What runs in the cluster goes on. */
@@ -34,6 +36,7 @@ export function openFaults(api: Api): FaultyServer {
   const answers = { code: 0, times: 0 };
   const broken: { what: 'hang' | 'reset'; times: number } = { what: 'reset', times: 0 };
   let isAway = false;
+  let denied: number | null = null;
   const endWatches = (how: 'end' | 'break'): void => {
     for (const { response, end } of api.watches) {
       if (how === 'end') end();
@@ -54,6 +57,11 @@ export function openFaults(api: Api): FaultyServer {
         if (broken.what === 'reset') request.socket.resetAndDestroy();
         return true;
       }
+      if (denied !== null && request.method !== 'GET') {
+        const message = 'admission webhook "policy.example.com" denied the request: images must be signed';
+        sendError(response, new Refusal(denied, statusBody(denied, 'BadRequest', message)));
+        return true;
+      }
       if (answers.times > 0) {
         answers.times -= 1;
         sendError(response, refusal(answers.code));
@@ -63,6 +71,9 @@ export function openFaults(api: Api): FaultyServer {
     },
     faults: {
       answer: (code, times) => void Object.assign(answers, { code, times }),
+      deny(code) {
+        denied = code;
+      },
       next: (what, times) => void Object.assign(broken, { what, times }),
       away(away) {
         isAway = away;

@@ -56,6 +56,9 @@ export function explained(error: unknown, cluster: string, target: RolloutTarget
   );
 }
 
+/** Rules of the cluster, whoever asks: admission webhooks (400 unless they say otherwise) and policies, quotas, a namespace's end. */
+const denial = /denied (the )?request|exceeded quota|violates PodSecurity|is being terminated/i;
+
 function explainedStatus(
   error: StatusError,
   cluster: string,
@@ -74,6 +77,9 @@ function explainedStatus(
       `${cluster} was given no credentials (403). Add a token or certificate to the kubeconfig.`,
     );
   }
+  if ([400, 403, 422].includes(error.code) && denial.test(said)) {
+    return new UserError(`${cluster} doesn't let anybody ${doing} in this way (${error.code}). It says: ${said}`);
+  }
   if (error.code === 403) {
     return new UserError(
       `Slipway may not ${doing} in ${cluster} (403): the namespace or name may be misspelt, or its ServiceAccount lacks the right. The cluster says: ${said}`,
@@ -89,7 +95,9 @@ function explainedStatus(
     return new UserError(`${cluster} knows no Argo Rollouts (argoproj.io). Install them, or name a \`deployment\`.`);
   }
   if (error.code === 404) return new PlatformError(`The address of ${cluster} isn't a Kubernetes API server: ${said}`);
-  if (error.code === 422) return new UserError(`${workload} can't be changed so (422): ${said}`);
+  if (error.code === 422 || (error.code === 400 && error.isStatus)) {
+    return new UserError(`${workload} can't be changed so (${error.code}): ${said}`);
+  }
   return new PlatformError(`${cluster} couldn't ${doing} (${error.code}): ${said}`);
 }
 

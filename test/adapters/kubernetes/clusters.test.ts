@@ -62,6 +62,16 @@ describe('a whole rollout', () => {
     );
   });
 
+  it.each([400, 403, 422])('ends at once when the cluster’s own rules refuse the image with %s', async (code) => {
+    fixture = await startFixture();
+    fixture.kubernetes.faults.deny(code);
+    const { outcome } = await roll('r/demo:v2');
+    expect(outcome).toMatchObject({
+      kind: 'failure',
+      reason: expect.stringMatching(/doesn't let anybody patch deployment shop\/api.*images must be signed/),
+    });
+  });
+
   it('needs no more than the least rights', async () => {
     fixture = await startFixture();
     await fixture.useToken(fixture.kubernetes.addUser('shop', 'slipway', leastRights));
