@@ -94,6 +94,11 @@ async function scaled(
         places.map((at) => [items[at]?.target.container ?? '', items[at]?.image ?? '']),
       );
       const { replicas, autoscaled } = await ask(() => parts.canaries.scaleOf(target, signal));
+      if (autoscaled && strategy.kind === 'blue-green') {
+        throw new UserError(
+          `An autoscaler decides on the replicas of ${nameOf(target)}, or Slipway may not see whether one does (list horizontalpodautoscalers): while the Service leads to the green pods it would take away the idle stable ones, which are to serve again at the end. Use steps in place of blue-green.`,
+        );
+      }
       const isSame = places.every((at) => changes[at]?.before === changes[at]?.after);
       if (replicas === 0) said.push(`${nameOf(target)} has 0 replicas, so it was rolled without steps.`);
       else if (isSame) said.push(`${nameOf(target)} runs these images already, so it was rolled without steps.`);

@@ -281,6 +281,14 @@ describe('what can’t be rolled out by steps is refused before anything changes
       /has no selector/,
     ],
     [
+      'blue/green with an autoscaler, which takes away what is idle',
+      {
+        strategy: green(),
+        cluster: { services, autoscaled: ['shop/api'] },
+      },
+      /autoscaler decides on the replicas of shop\/api/,
+    ],
+    [
       'a Service that still selects green pods',
       { strategy: green(), cluster: { services: { 'shop/api': { app: 'api-slipway-green' } } } },
       /still selects the green pods/,
