@@ -1,3 +1,4 @@
+import { codeIn, escapeMarkdown, markdownTable } from '#src/model/markdown.ts';
 import { quoted } from '#src/model/deploy/words.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
@@ -51,6 +52,19 @@ export function gitOpsWords(run: Run, job: Job, environment: string, wishes: rea
     `Slipway-Deployment: ${job.id}-${job.attempt}`,
   ].join('\n');
   return { message, body, from: `slipway/${branchWord(environment)}-${short}` };
+}
+
+/** For the check run: what is changed where, and the page of it, which people look at or merge. */
+export function gitOpsReport(
+  wishes: readonly GitOpsWish[],
+  page: { readonly said: string; readonly name: string; readonly url: string | null },
+): string {
+  const { said, name, url } = page;
+  const safe = url?.replaceAll(/[()<>|\\`\s]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const link =
+    safe === undefined || !/^https?:\/\//.test(safe) ? escapeMarkdown(name) : `[${escapeMarkdown(name)}](${safe})`;
+  const rows = wishes.map(({ file, field, value }) => [codeIn(file), codeIn(field), codeIn(value)]);
+  return `${said} ${link}\n\n${markdownTable(['File', 'Field', 'Set to'], rows)}`;
 }
 
 /** Code keeps a `|` from ending a cell nowhere on GitHub: it is taken out. */

@@ -7,7 +7,7 @@ import { fullName } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
 import { isStrange } from '#src/model/trust.ts';
 import { isPlatformError, LostJob, outcomeOf } from './errors.ts';
-import { type GitOpsWish, type GitOpsWords, gitOpsWords } from './gitops-words.ts';
+import { gitOpsReport, type GitOpsWish, type GitOpsWords, gitOpsWords } from './gitops-words.ts';
 import type { Parts } from './parts.ts';
 import { type Deadline, deadlineSince, type RolloutTime } from './rollout-time.ts';
 import type { GitOpsProgress } from './store-deployments.ts';
@@ -25,6 +25,8 @@ export interface GitOpsRequest {
   /** Awaited before and after each step into the world. What it throws ends the work where it is. */
   readonly save: (progress: GitOpsProgress) => Promise<void>;
   readonly say: (message: string) => void;
+  /** What the check run shows of it, in Markdown. */
+  readonly report?: (markdown: string) => void;
   /** Aborted when somebody cancels. */
   readonly signal: AbortSignal;
   /** Aborted when the server stops or the job is another's. */
@@ -81,12 +83,12 @@ async function attempt(request: GitOpsRequest): Promise<Outcome> {
   const words = gitOpsWords(run, job, work.environment, wishes);
   const begun: GitOpsProgress = stored ?? { attempt: job.attempt, since: parts.clock.now() };
   if (stored === null) await request.save(begun);
-  if (begun.pullRequest !== undefined) return await followed(request, begun, begun.pullRequest);
+  if (begun.pullRequest !== undefined) return await followed(request, wishes, begun, begun.pullRequest);
   const makeMs = spec.pullRequest ? Math.min(openMs, request.timeoutMs) : request.timeoutMs;
   const deadline = deadlineSince(begun.since ?? parts.clock.now(), makeMs, parts.clock, time);
   const changed = await persist(request, deadline, () => change(request, begun, wishes, words));
   if (!('pullRequest' in changed)) return changed;
-  return await followed(request, changed.progress, changed.pullRequest);
+  return await followed(request, wishes, changed.progress, changed.pullRequest);
 }
 
 /** What each field shall have, or why that can't be told. */
@@ -152,6 +154,8 @@ async function change(
     );
     await request.save({ ...begun, branch, commit: made.sha, url: made.url });
     say(`Committed to ${repository} (${branch}): ${made.url}`);
+    const name = `${repository}@${made.sha.slice(0, 7)}`;
+    request.report?.(gitOpsReport(wishes, { said: 'Deployed by', name, url: made.url }));
     return success;
   }
   say(`opening a pull request in ${repository}`);
@@ -186,12 +190,18 @@ function edit(
   return edited;
 }
 
-async function followed(request: GitOpsRequest, progress: GitOpsProgress, number: number): Promise<Outcome> {
+async function followed(
+  request: GitOpsRequest,
+  wishes: readonly GitOpsWish[],
+  progress: GitOpsProgress,
+  number: number,
+): Promise<Outcome> {
   const { parts, spec, say, leave, signal, time, timeoutMs } = request;
   const name = `${spec.repository}#${number}`;
   const both = AbortSignal.any([signal, leave]);
   const deadline = deadlineSince(progress.since ?? parts.clock.now(), timeoutMs, parts.clock, time);
   say(`waiting for the merge of ${progress.url ?? name}`);
+  request.report?.(gitOpsReport(wishes, { said: 'Deployed by merging', name, url: progress.url ?? null }));
   for (;;) {
     const pull = await look(request, number, both);
     leave.throwIfAborted();

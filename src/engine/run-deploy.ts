@@ -136,7 +136,8 @@ async function deploy(
     const progress = deployment.details.gitops ?? null;
     const save = (gitops: NonNullable<typeof progress>): Promise<void> => deployment.save({ gitops });
     const { gitops: spec } = work;
-    const world = { parts, run, job, work, say, signal, leave, time, timeoutMs };
+    const report = (markdown: string): void => telling.steps(markdown);
+    const world = { parts, run, job, work, say, report, signal, leave, time, timeoutMs };
     return await deployByCommit({ ...world, spec, images, progress, save });
   }
   const items: readonly RolloutItem[] = work.rollout.map((target) => ({ target, image: images[target.image] ?? '' }));

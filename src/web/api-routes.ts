@@ -2,6 +2,7 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler, t
 import type { ZodType } from 'zod';
 import type { EnvironmentStatus } from '#src/engine/deploy/where.ts';
 import type { Store } from '#src/engine/store.ts';
+import { imagesBrought } from '#src/model/image-short.ts';
 import { PlatformError, UserError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Job, Run } from '#src/model/run.ts';
@@ -136,7 +137,7 @@ function toJson(status: EnvironmentStatus, links: Links): EnvironmentJson {
       title: current.details.title ?? '',
       by: current.actor,
       since: current.details.healthyAt ?? current.updatedAt,
-      images: [...new Set(current.changes.map((change) => change.after))],
+      images: [...imagesBrought(current)],
       url: current.details.url ?? null,
       run: links.run(current.runId),
     },

@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import type { EnvironmentStatus } from '#src/engine/deploy/where.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
-import { shortImage } from '#src/model/image-short.ts';
+import { imagesBrought, shortImage } from '#src/model/image-short.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import { actionForms } from './environment-forms.ts';
 import { historyList, versionOf } from './environment-history.ts';
@@ -63,7 +63,7 @@ function addressOf(current: DeploymentRecord | null): Html | null {
 function currentView(repository: Repository, current: DeploymentRecord, links: Links): Html {
   const url = repositoryUrl(repository);
   const sha = html`<code>${current.sha.slice(0, 7)}</code>`;
-  const images = [...new Set(current.changes.map((change) => change.after).filter((image) => image !== ''))];
+  const images = imagesBrought(current);
   return html`<p class="version"><strong>${versionOf(current)}</strong> ${url ? html`<a href="${url}/commit/${current.sha}">${sha}</a>` : sha}</p>
 <ul class="facts"><li>by ${current.actor}</li><li>since ${time(current.details.healthyAt ?? current.updatedAt)}</li>
 <li><a href="${links.run(current.runId)}">its run</a></li></ul>

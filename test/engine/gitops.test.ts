@@ -24,7 +24,7 @@ const run = {
   trigger: { kind: 'tag', sha, ref: 'refs/tags/v2', tag: 'v2', actor: 'ada', title: 'A [link](http://x) | `b`' },
   trust: null,
 } as unknown as Run;
-const job = { id: 'job', runId: 'run', attempt: 1, plan: { key: 'deploy production' } } as unknown as Job;
+const job = { id: 'job', runId: 'run', attempt: 1, earlier: [], plan: { key: 'deploy production' } } as unknown as Job;
 const work = { kind: 'deploy', environment: 'production' } as unknown as DeployWork;
 
 const spec: GitOpsSpec = {
@@ -50,6 +50,8 @@ interface World {
   readonly time: VirtualTime;
   readonly gitops: FakeGitOps;
   readonly said: string[];
+  /** What the check run showed. */
+  readonly reports: string[];
   readonly cancel: AbortController;
   progress(): GitOpsProgress | null;
   /** A process that dies at its n-th call of anything, before it has its effect or after. */
@@ -61,6 +63,7 @@ function openWorld(given: Given = {}): World {
   const time = new VirtualTime();
   let saved: GitOpsProgress | null = null;
   const said: string[] = [];
+  const reports: string[] = [];
   const cancel = new AbortController();
   const gitops = createFakeGitOps({
     repository: 'acme/deploy',
@@ -68,7 +71,7 @@ function openWorld(given: Given = {}): World {
     before: (call) => given.before?.(call, world),
     after: (call) => given.after?.(call, world),
   });
-  const world: World = { time, gitops, said, cancel, progress: () => saved, process };
+  const world: World = { time, gitops, said, reports, cancel, progress: () => saved, process };
   return world;
 
   async function process(n = Infinity, when: 'before' | 'after' = 'after'): Promise<Outcome | 'died' | Error> {
@@ -116,6 +119,7 @@ function openWorld(given: Given = {}): World {
       progress: saved,
       save: mortal(async (it: GitOpsProgress) => void (saved = it)),
       say: (message) => void said.push(message),
+      report: (markdown) => void reports.push(markdown),
       signal: cancel.signal,
       leave: new AbortController().signal,
       time: { steady: () => time.now(), sleep: mortal((ms, signal: AbortSignal) => time.sleep(ms, signal)) },
@@ -135,6 +139,9 @@ describe('a deployment by commit', () => {
     ]);
     expect(world.progress()).toMatchObject({ commit: 'c1', url: 'https://github.example/acme/deploy/commit/c1' });
     expect(world.said.at(-1)).toContain('https://github.example/acme/deploy/commit/c1');
+    expect(world.reports.at(-1)).toContain(
+      'Deployed by [acme/deploy@c1](https://github.example/acme/deploy/commit/c1)',
+    );
   });
 
   it('changes several fields of several files at once', async () => {
@@ -272,6 +279,9 @@ describe('a deployment by pull request', () => {
     expect(world.gitops.pulls[0]?.from).toBe('slipway/production-b2b2b2b2b2b2');
     expect(world.progress()).toMatchObject({ pullRequest: 1, merged: true });
     expect(world.said).toContain('waiting for the merge of https://github.example/acme/deploy/pull/1');
+    expect(world.reports.at(-1)).toMatch(
+      /^Deployed by merging \[acme\/deploy\\?#1\]\(https:\/\/github\.example\/acme\/deploy\/pull\/1\)\n\n\| File/,
+    );
   });
 
   it('shows titles and names harmlessly', async () => {

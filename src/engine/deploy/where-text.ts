@@ -1,5 +1,5 @@
 import { when } from '#src/model/deploy/words.ts';
-import { shortImage } from '#src/model/image-short.ts';
+import { imagesBrought, shortImage } from '#src/model/image-short.ts';
 import { codeIn, escapeMarkdown, markdownTable } from '#src/model/markdown.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { fullName } from '#src/model/repository.ts';
@@ -69,6 +69,6 @@ export function commitLink(repository: Repository, sha: string): string {
 }
 
 function imagesCell(current: DeploymentRecord): string {
-  const images = new Set(current.changes.map((change) => shortImage(change.after)));
+  const images = new Set(imagesBrought(current).map(shortImage));
   return [...images].map((image) => codeIn(image)).join('<br>') || '–';
 }
