@@ -53,7 +53,7 @@ export const commandHelp: Readonly<Record<CommandName, CommandHelp>> = {
   lock: {
     usage: '/lock ENV [REASON] [--sticky]',
     help: "Keeps everybody else, and all that deploys by itself, out of the environment until `/unlock`, or until this pull request closes (not with `--sticky`). `/lock --all [REASON]` locks all of the repository's.",
-    who: `${deployers}; \`--all\`: ${writers}`,
+    who: `${deployers}; \`--all\`: who may deploy to every environment, and maintainers`,
     anywhere: true,
   },
   unlock: {

@@ -136,6 +136,26 @@ describe('a name', () => {
 });
 
 describe('a lock', () => {
+  it('of the whole repository is no way to lock what somebody may not lock by its name', async () => {
+    const s = await gates('allow: { people: [ada] }');
+    expect(await says(s, 'bob', '/lock production')).toMatch(/@bob may not deploy to production/);
+    expect(await says(s, 'bob', '/lock --all')).toMatch(/@bob may not deploy to production/);
+    expect(await s.store.locks.of(repository.id)).toEqual([]);
+    for (const who of ['ada', 'max']) {
+      expect(await says(s, who, '/lock --all')).toMatch(/^Locked/);
+      await says(s, who, '/unlock --all');
+    }
+  });
+
+  it("isn't passed or taken off by who writes the environment or a name in other letters", async () => {
+    const s = await gates('');
+    await says(s, 'bob', '/lock PRODUCTION');
+    expect(await says(s, 'ada', '/deploy Production main')).toMatch(/locked by @bob/);
+    expect(await says(s, 'ada', '/unlock pRoduction')).toMatch(/stays locked/);
+    expect(await says(s, 'ada', '/unlock production --force')).toMatch(/stays locked/);
+    expect(await says(s, 'BOB', '/unlock Production')).toMatch(/^Unlocked/);
+  });
+
   it("of the server's operator isn't that of somebody who is called so on GitHub", async () => {
     const s = await gates('', { forge: { roles: { operator: 'write' } } });
     const actions = environmentActions(s.parts, async () => {});

@@ -79,11 +79,11 @@ describe('Deploy', () => {
     ['by a reader', 'eve', 'Deploy staging', {}, /@eve may not deploy/],
     ['of a head that is none any more', 'ada', 'Deploy staging', { sha: older }, /isn't the head .* any more/],
     ['of a closed pull request', 'ada', 'Deploy staging', { state: 'closed' }, /closed/],
-    ['by who may not deploy there', 'ada', 'Deploy asked', { lock: true }, /locked.*@bob/],
+    ['by who may not deploy there', 'ada', 'Deploy asked', { lock: true }, /locked.*@max/],
   ] as const)('%s is refused on the pull request, and written down', async (_what, actor, label, change, reason) => {
     const s = await world();
     const view = await opened(s);
-    if ('lock' in change) await say(s, '/lock --all', { actor: 'bob' });
+    if ('lock' in change) await say(s, '/lock --all', { actor: 'max' });
     s.forge.setPullRequest({ ...pull, ...change });
     expect(await press(s, view, 'deployment plan', label, actor)).toMatch(reason);
     expect(replies(s).at(-1)).toMatch(

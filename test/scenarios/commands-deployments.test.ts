@@ -242,13 +242,13 @@ describe('/lock and /unlock', () => {
   });
 
   it.each([
-    ['/lock staging', 3],
-    ['/lock staging --sticky', null],
-    ['/lock --all an incident', 3],
-  ])('%s ends with the pull request #%s', async (body, number) => {
+    ['/lock staging', 3, 'ada'],
+    ['/lock staging --sticky', null, 'ada'],
+    ['/lock --all an incident', 3, 'max'],
+  ])('%s ends with the pull request #%s', async (body, number, actor) => {
     const s = await world();
-    await say(s, body);
-    expect(await s.store.locks.of(repository.id)).toMatchObject([{ owner: 'ada', pullRequest: number }]);
+    await say(s, body, { actor });
+    expect(await s.store.locks.of(repository.id)).toMatchObject([{ owner: actor, pullRequest: number }]);
     await s.engine.intake({ kind: 'pull_request_closed', repository, number: 3 });
     expect(await s.store.locks.of(repository.id)).toHaveLength(number === null ? 1 : 0);
   });

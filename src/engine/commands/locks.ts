@@ -1,3 +1,4 @@
+import { hasRole } from '#src/model/deploy/people.ts';
 import { quoted } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { list } from '#src/model/suggest.ts';
@@ -9,7 +10,7 @@ import { type Answer, type Context, deploying, done, type Handler, writing } fro
 /** `/lock ENV [REASON] [--sticky]`, `/lock --all [REASON]` */
 export const lockCommand: Handler<'lock'> = async (context, { environment, reason, sticky }) => {
   const { parts, event } = context;
-  if (environment === null) await writing(context, 'lock the whole repository');
+  if (environment === null) await lockingAll(context);
   const name = environment === null ? '' : (await deploying(context, environment)).name;
   const { taken, lock: held } = await lock(parts, {
     repository: event.repository,
@@ -24,6 +25,17 @@ export const lockCommand: Handler<'lock'> = async (context, { environment, reaso
     `${whatOf(name, true)} is locked already, by @${held.owner} since ${since(held)}${why}. ${howToUnlock(held)}`,
   );
 };
+
+/** Nobody locks by `--all` what they may not lock by its name; but maintainers do. Mistakes in the file keep nobody from it. */
+async function lockingAll(context: Context): Promise<void> {
+  const role = await writing(context, 'lock the whole repository');
+  if (hasRole(role, 'maintain')) return;
+  const specs = await context.environments().catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+    return [];
+  });
+  for (const { name } of specs) await deploying(context, name);
+}
 
 /** Where the lock ends with the pull request: one that is closed closes no more. */
 async function openPull(context: Context): Promise<number | null> {
