@@ -28,6 +28,7 @@ const job = {
   id: 'job',
   runId: 'run',
   attempt: 1,
+  earlier: [],
   steps: [],
   progress: null,
   report: '',

@@ -24,6 +24,7 @@ const job = {
   id: 'job',
   runId: 'run',
   attempt: 1,
+  earlier: [],
   steps: [],
   progress: null,
   plan: { key: 'deploy production', timeoutMinutes: 10 },

@@ -69,7 +69,7 @@ export function openStepsWorld(given: StepsGiven) {
     rules: { allow: null, after: [], approvals: given.approvals ?? null, protect: [], windows: [] },
   } as unknown as DeployWork;
   const run = { id: 'run', repository: { id: 1, owner: 'acme', name: 'shop' } } as unknown as Run;
-  const job = { id: 'job', attempt: 1, plan: { key: 'deploy production' } } as unknown as Job;
+  const job = { id: 'job', attempt: 1, earlier: [], plan: { key: 'deploy production' } } as unknown as Job;
   const probes = fakeProbes(given.probes ?? {});
   const stored: { progress: StepsProgress | null; changes: readonly RolloutChange[] } = { progress: null, changes: [] };
   const jobs = new Map<string, Job>(
