@@ -102,8 +102,10 @@ async function scaled(
       const isSame = places.every((at) => changes[at]?.before === changes[at]?.after);
       if (replicas === 0) said.push(`${nameOf(target)} has 0 replicas, so it was rolled without steps.`);
       else if (isSame) said.push(`${nameOf(target)} runs these images already, so it was rolled without steps.`);
+      const now = await ask(() => parts.canaries.state(target, target.name, signal));
+      const dead = now?.available === 0 && replicas > 0 ? ({ dead: true } as const) : {};
       const beside = besideName(target.name, strategy.kind);
-      return { target, images, replicas: isSame ? 0 : replicas, autoscaled, beside };
+      return { target, images, replicas: isSame ? 0 : replicas, autoscaled, ...dead, beside };
     }),
   );
   const progress: StepsProgress = {

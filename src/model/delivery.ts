@@ -139,6 +139,8 @@ export interface StepsWorkload {
   readonly replicas: number;
   /** A HorizontalPodAutoscaler decides on the replicas, or that couldn't be seen: they aren't touched. */
   readonly autoscaled: boolean;
+  /** None of its pods was available when the rollout began: then nobody waits for the old ones on the way forward. */
+  readonly dead?: true;
   /** Name of the canary (or green) workload. */
   readonly beside: string;
 }

@@ -102,7 +102,8 @@ function lessening(workload: StepsWorkload, seen: Seen, index: number, percent: 
   if (percent === null || !stable || !beside) return null;
   const { canary } = wantedOf(workload, stable, percent);
   const isMore = beside.wanted > canary;
-  if (!isMore || (beside.images === 'new' && decidesElse(workload, stable))) return null;
+  // What is beside pods that are dead may be all that serves.
+  if (!isMore || workload.dead || (beside.images === 'new' && decidesElse(workload, stable))) return null;
   return restoring(workload, seen, index) ?? { kind: 'place', index, replicas: canary };
 }
 
@@ -129,7 +130,7 @@ function placing(workload: StepsWorkload, seen: Seen, index: number, percent: nu
   if (!beside.settled) return { kind: 'wait', index, pods: 'beside' };
   if (!stable || decidesElse(workload, stable)) return null;
   if (stable.wanted !== wanted.stable) return { kind: 'scale', index, replicas: wanted.stable };
-  return stable.settled ? null : { kind: 'wait', index, pods: 'stable' };
+  return stable.settled || workload.dead ? null : { kind: 'wait', index, pods: 'stable' };
 }
 
 /** The stable pods are all there again before anything else goes, unless that was given up. */

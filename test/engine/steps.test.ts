@@ -249,6 +249,18 @@ describe('a canary', () => {
     expect(cluster.all).toEqual(asNew);
   });
 
+  it('mends a workload of which no pod is available', async () => {
+    const { outcome, cluster } = await roll({
+      strategy: canary(weight(50), weight(100)),
+      cluster: { behave: (image) => (image === 'old' ? 'silent' : 'good') },
+      async meanwhile(world) {
+        world.fall('shop/api');
+      },
+    });
+    expect(outcome).toEqual({ kind: 'success' });
+    expect(cluster.all).toEqual(asNew);
+  });
+
   it('ends where something else undoes the scaling again and again', async () => {
     const { outcome, result } = await roll({
       strategy: canary(weight(50), weight(100)),
