@@ -159,6 +159,16 @@ describe('a plan', () => {
   });
 });
 
+it('says what the operator does not allow, before anybody asks for it', async () => {
+  const refuseRollout = () => 'acme/shop may not roll out there: the operator does not allow it.';
+  const s = await world({ policy: { refuseRollout } });
+  await s.play(trigger(push(a1)));
+  const asked = { repository, environment: 'staging', sha: a1, branch: 'main', by: null };
+  const plans = await planFor(s.parts, asked, signal);
+  expect(planText(plans)).toContain('❌ acme/shop may not roll out there');
+  expect(planText(plans)).toContain("can't be deployed now");
+});
+
 describe('what is where', () => {
   it('is told of the file, of the cluster and of what waits, whatever is away', async () => {
     const s = await world();

@@ -51,7 +51,7 @@ export interface PlannedImage {
 
 /** Something that must hold. met null: isn't known, or comes once it is asked for. */
 export interface Condition {
-  readonly what: 'permission' | 'lock' | 'order' | 'checks' | 'window' | 'approvals';
+  readonly what: 'operator' | 'permission' | 'lock' | 'order' | 'checks' | 'window' | 'approvals';
   readonly met: boolean | null;
   /** A sentence. */
   readonly text: string;
@@ -185,12 +185,18 @@ async function imagesOf(
 async function conditionsOf(
   parts: Parts,
   { repository, sha, by }: PlanRequest,
-  { name, rules, rollout }: EnvironmentSpec,
+  { name, rules, rollout, gitops }: EnvironmentSpec,
   statuses: readonly EnvironmentStatus[],
   built: Readonly<Record<string, string>>,
 ): Promise<readonly Condition[]> {
-  const { store, forge, clock } = parts;
+  const { store, forge, clock, policy } = parts;
   const conditions: Condition[] = [];
+  const touched = gitops
+    ? [policy.refuseGitOps(repository, gitops.repository)]
+    : rollout.map((target) => policy.refuseRollout(repository, target));
+  for (const text of new Set(touched)) {
+    if (text !== null) conditions.push({ what: 'operator', met: false, text });
+  }
   if (by !== null) {
     const refused = await known(refusePerson(parts, repository, name, rules.allow, by));
     const unknown = `GitHub doesn't say now whether @${by} may deploy here.`;
