@@ -182,7 +182,7 @@ export function jobsContract(current: () => Store): void {
     await runs.drop(c, success, 4500);
     await runs.finish(id, failure, [], 5000);
     expect((await runs.get(id))?.state).toBe('completed');
-    await runs.restart(id, [a], '@ada re-ran it', 6000);
+    await runs.restart(id, [a], '@ada re-ran it', 6000, 'ada');
 
     const view = await runs.view(id);
     expect(view?.run).toMatchObject({
@@ -199,6 +199,7 @@ export function jobsContract(current: () => Store): void {
       outcome: failure,
       by: 'person',
       why: '@ada re-ran it',
+      login: 'ada',
       startedAt: 3000,
       finishedAt: 4000,
     };
