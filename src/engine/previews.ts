@@ -28,7 +28,8 @@ async function removePreviews(
   const standing = await standingOf(parts, repository.id, environment);
   const now = parts.clock.now();
   for (const record of standing) {
-    const preview = { ...record.details.preview, expiresAt: Math.min(record.details.preview.expiresAt, now) };
+    const { expiresAt } = record.details.preview;
+    const preview = { ...record.details.preview, ...(expiresAt > now ? { expiresAt: now, why } : {}) };
     await parts.store.deployments.save({ ...record, details: { ...record.details, preview } });
   }
   if (standing.length > 0) {
@@ -82,7 +83,7 @@ const asked = new WeakMap<Parts['store'], Map<string, number>>();
 /** Why it is over, or null. */
 async function overOf(parts: Parts, record: DeploymentRecord, preview: PreviewProgress): Promise<string | null> {
   const now = parts.clock.now();
-  if (preview.expiresAt <= now) return 'Its time was over.';
+  if (preview.expiresAt <= now) return preview.why ?? 'Its time was over.';
   const known = asked.get(parts.store) ?? new Map<string, number>();
   asked.set(parts.store, known);
   if (now - (known.get(record.id) ?? record.updatedAt) < askMs) return null;

@@ -76,6 +76,8 @@ export interface PreviewProgress {
   readonly number: number;
   /** It is removed then; milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** Why it is removed before its time, a sentence. */
+  readonly why?: string;
   readonly removedAt?: number;
 }
 
