@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import type { GitHub } from './github/index.ts';
-import type { App } from './github/world.ts';
+import type { App, Permissions } from './github/world.ts';
 import { settingsTable } from '#src/settings.ts';
 
 const root = new URL('../', import.meta.url);
@@ -11,12 +11,12 @@ const root = new URL('../', import.meta.url);
 export const serverProgram = new URL('src/main.ts', root).pathname;
 
 /**
- * Registers Slipway on the small GitHub as app.yml has it, with no more rights than a real one would get. Answers the App
- * and the settings of a server for it, to be given as a process's environment.
+ * Registers Slipway on the small GitHub as app.yml has it, with no more rights than a real one would get unless
+ * `permissions` grants some. Answers the App and the settings of a server for it, to be given as a process's environment.
  */
 export async function registerSlipway(
   github: GitHub,
-  server: { readonly port: number; readonly home: string },
+  server: { readonly port: number; readonly home: string; readonly permissions?: Permissions },
 ): Promise<{ readonly app: App; readonly env: Readonly<Record<string, string>> }> {
   const manifest = parse(await readFile(new URL('app.yml', root), 'utf8')) as {
     default_permissions: Record<string, 'read' | 'write'>;
@@ -25,7 +25,7 @@ export async function registerSlipway(
   const secret = randomBytes(16).toString('hex');
   const app = github.registerApp({
     owner: 'acme',
-    permissions: manifest.default_permissions,
+    permissions: { ...manifest.default_permissions, ...server.permissions },
     events: manifest.default_events,
     webhook: { url: `http://127.0.0.1:${server.port}/api/github/webhooks`, secret },
   });

@@ -8,7 +8,7 @@ import { type Faults, openFaults } from './faults.ts';
 import { byTag, type Images } from './images.ts';
 import { startKubelet } from './kubelet.ts';
 import { startNamespaces } from './namespaces.ts';
-import { type Pod, type Resource, resources, type Thing } from './objects.ts';
+import { type Kinds, type Pod, type Resource, resources, type Thing } from './objects.ts';
 import { isReady } from './pods.ts';
 import { World } from './world.ts';
 import { withDefaults } from './write.ts';
@@ -30,7 +30,8 @@ export interface Kubernetes extends AsyncDisposable {
   kubeconfig(token?: string): string;
   /** Creates the object. */
   apply(object: Omit<Thing, 'kind' | 'apiVersion'> & { readonly kind: string; readonly [key: string]: unknown }): void;
-  get(resource: Resource, namespace: string, name: string): Thing | null;
+  get<R extends Resource>(resource: R, namespace: string, name: string): Kinds[R] | null;
+  list<R extends Resource>(resource: R, namespace: string): readonly Kinds[R][];
   remove(resource: Resource, namespace: string, name: string): void;
   /** The pods that a Service leads to now. */
   endpoints(namespace: string, service: string): readonly Pod[];
@@ -84,6 +85,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
       world.put(resource, withDefaults(resource, object as unknown as Thing));
     },
     get: (resource, namespace, name) => world.get(resource, namespace, name),
+    list: (resource, namespace) => world.list(resource, namespace),
     remove: (resource, namespace, name) => world.remove(resource, namespace, name),
     endpoints(namespace, service) {
       const selector = Object.entries(world.get('services', namespace, service)?.spec.selector ?? {});

@@ -58,7 +58,7 @@ function schedule(world: World, added: Pod, images: Images): void {
 
 async function start(world: World, pod: Pod, container: string, images: Images): Promise<void> {
   const image = pod.spec.containers.find((it) => it.name === container)?.image ?? '';
-  const behaviour = await images(image);
+  const behaviour = await images(image, `${pod.metadata.namespace}/${pod.metadata.name}`);
   const context = { world, pod, container, image };
   if (behaviour === 'missing') world.after(450, () => pullFails(context, 0));
   else world.after(450, () => runs(context, behaviour, 0));

@@ -13,7 +13,7 @@ export function startNamespaces(world: World): void {
   });
 }
 
-/** Begins to remove a namespace; what is in it goes with it, a while later. */
+/** Begins to remove a namespace; what is in it goes with it, a while later. What has finalizers keeps it from ending. */
 export function terminate(world: World, namespace: Thing): Thing {
   const { name, deletionTimestamp } = namespace.metadata;
   if (deletionTimestamp) return namespace;
@@ -22,13 +22,20 @@ export function terminate(world: World, namespace: Thing): Thing {
     metadata: { ...namespace.metadata, deletionTimestamp: timestamp() },
     status: { phase: 'Terminating' },
   });
-  world.after(finalizingMs, () => {
-    for (const resource of Object.keys(resources).filter(isResource)) {
-      for (const { metadata } of world.list(resource, name)) world.remove(resource, name, metadata.name);
-    }
-    world.remove('namespaces', '', name);
-  });
+  world.after(finalizingMs, () => empty(world, name));
   return ending;
+}
+
+function empty(world: World, namespace: string): void {
+  let kept = false;
+  for (const resource of Object.keys(resources).filter(isResource)) {
+    for (const { metadata } of world.list(resource, namespace)) {
+      if (metadata.finalizers?.length) kept = true;
+      else world.remove(resource, namespace, metadata.name);
+    }
+  }
+  if (kept) world.after(finalizingMs, () => empty(world, namespace));
+  else world.remove('namespaces', '', namespace);
 }
 
 /** Nothing new comes into a namespace that is going, or was never made. One that a test has put things in counts as made. */

@@ -7,7 +7,7 @@ import type { Pod, Thing } from './objects.ts';
 export async function readLog(images: Images, object: Thing, query: URLSearchParams): Promise<string> {
   const pod = object as Pod;
   const names = pod.spec.containers.map((it) => it.name);
-  const { name } = pod.metadata;
+  const { name, namespace } = pod.metadata;
   const container = query.get('container') ?? (names.length === 1 ? names[0] : undefined);
   if (container === undefined) {
     throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`);
@@ -23,7 +23,7 @@ export async function readLog(images: Images, object: Thing, query: URLSearchPar
     const why = waiting === undefined || waiting === 'ContainerCreating' ? waiting : "image can't be pulled";
     throw badRequest(`container "${container}" in pod "${name}" is waiting to start: ${why ?? 'ContainerCreating'}`);
   }
-  const lines = logOf(spec.image, await images(spec.image)).split(/(?<=\n)/);
+  const lines = logOf(spec.image, await images(spec.image, `${namespace}/${name}`)).split(/(?<=\n)/);
   const tail = Number(query.get('tailLines') ?? lines.length);
   const text = lines.slice(-tail).join('');
   const limit = query.get('limitBytes');

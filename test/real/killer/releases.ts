@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
 import { deployment, type Kubernetes, startKubernetes } from '#dev/kubernetes/index.ts';
+import type { Images } from '#dev/kubernetes/images.ts';
 import { startRegistry } from '#dev/registry.ts';
 import type { ImageRecord } from '#src/engine/store.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
@@ -26,13 +27,21 @@ export interface Release {
 }
 
 /** What every workload runs at first. */
-const imageBefore = `registry.example/acme/shop@sha256:${'b'.repeat(64)}`;
+export const imageBefore = `registry.example/acme/shop@sha256:${'b'.repeat(64)}`;
 
-export async function openHarbour(folder: string, repository: string): Promise<Harbour> {
+export interface HarbourOptions {
+  /** What pods do. Default: those of images called `crash` do. */
+  readonly images?: Images;
+  /** Further lines of the repository's entry in the operator's file. */
+  readonly allowed?: string;
+}
+
+export async function openHarbour(folder: string, repository: string, options: HarbourOptions = {}): Promise<Harbour> {
   await using stack = new AsyncDisposableStack();
   const registry = stack.use(await startRegistry());
   stack.defer(() => removeImages(registry.host));
-  const images = (image: string) => (image.startsWith(`${registry.host}/acme/crash`) ? 'crash' : 'good');
+  const byName: Images = (image) => (image.startsWith(`${registry.host}/acme/crash`) ? 'crash' : 'good');
+  const { images = byName, allowed = '' } = options;
   const kubernetes = stack.use(await startKubernetes({ scale: 0.05, images }));
   const config = join(folder, 'operator.yml');
   const kubeconfig = join(folder, 'kubeconfig');
@@ -43,7 +52,7 @@ export async function openHarbour(folder: string, repository: string): Promise<H
   ${repository}:
     push: ["${registry.host}/acme/*"]
     rollout: [{ namespace: shop }]
-`,
+${allowed}`,
   );
   const owned = stack.move();
   return {
@@ -54,8 +63,8 @@ export async function openHarbour(folder: string, repository: string): Promise<H
   };
 }
 
-export function addWorkload({ kubernetes }: Harbour, name: string): void {
-  kubernetes.apply(deployment('shop', name, imageBefore));
+export function addWorkload({ kubernetes }: Harbour, name: string, spec: Record<string, unknown> = {}): void {
+  kubernetes.apply(deployment('shop', name, imageBefore, spec));
 }
 
 /**

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type GitHub, startGitHub } from '#dev/github/index.ts';
+import type { Permissions } from '#dev/github/world.ts';
 import { freePort } from '#dev/ports.ts';
 import { registerSlipway } from '#dev/slipway.ts';
 import type Docker from 'dockerode';
@@ -56,10 +57,13 @@ export interface Repository {
   release(name: string, files: Readonly<Record<string, string>>): Promise<string>;
 }
 
-/** `docker`: the engine that its servers use, if they use another one than the machine's. `disk`: where their data lies. */
 export interface TownOptions {
+  /** The engine that its servers use, if they use another one than the machine's. */
   readonly docker?: Docker;
+  /** Where their data lies. */
   readonly disk?: string;
+  /** Permissions that the App has beside its manifest's, or in place of those. */
+  readonly permissions?: Permissions;
 }
 
 export async function openTown(options: TownOptions = {}): Promise<Town> {
@@ -73,7 +77,7 @@ export async function openTown(options: TownOptions = {}): Promise<Town> {
   const home = join(options.disk ?? folder, 'slipway');
   stack.defer(() => clear(docker, home));
   const port = await freePort();
-  const { app, env } = await registerSlipway(github, { port, home });
+  const { app, env } = await registerSlipway(github, { port, home, permissions: options.permissions ?? {} });
   let installed = false;
   let first = true;
   const owned = stack.move();
