@@ -18,7 +18,8 @@ import type { Parts } from './parts.ts';
 import { type RolloutItem, type RolloutRequest, rollOut } from './rollout.ts';
 import { realTime, type RolloutTime } from './rollout-time.ts';
 import { nameOf } from './rollout-words.ts';
-import { rollBySteps } from './steps.ts';
+import { rollBySteps, type StepsRequest } from './steps.ts';
+import { clearLeft } from './steps-left.ts';
 import { type Completion, trackJob } from './track.ts';
 
 /**
@@ -175,24 +176,28 @@ async function deploy(
   return result.outcome;
 }
 
-/** A rollback takes no steps: what runs is known to be bad. */
-function bring(request: RolloutRequest, parts: Parts, run: Run, job: Job, work: DeployWork, context: Context) {
+/** A rollback takes no steps: what runs is known to be bad. What is left of that beside it goes too. */
+async function bring(request: RolloutRequest, parts: Parts, run: Run, job: Job, work: DeployWork, context: Context) {
   const { strategy = null } = work;
   const { deployment, telling } = context;
   const progress = deployment.details.steps ?? null;
-  if (strategy === null || work.mode === 'rollback') return rollOut(request);
-  return rollBySteps({
+  const isBack = work.mode === 'rollback';
+  if (strategy === null && !isBack) return await rollOut(request);
+  const stepsRequest: StepsRequest = {
     ...request,
     parts,
     run,
     job,
     work,
-    strategy,
+    strategy: strategy ?? { kind: 'canary', steps: [] },
     progress,
     save: (steps) => deployment.save({ steps: maskedSteps(steps, context.hide) }),
     gate: (gate) => deployment.gate(gate),
     report: (markdown) => telling.steps(markdown),
-  });
+  };
+  return work.mode === 'rollback'
+    ? await clearLeft(stepsRequest, await rollOut(request))
+    : await rollBySteps(stepsRequest);
 }
 
 /** What the cluster said is part of these sentences. */

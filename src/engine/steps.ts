@@ -6,7 +6,9 @@ import type { Job, Run } from '#src/model/run.ts';
 import type { Parts } from './parts.ts';
 import { type RolloutRequest, type RolloutResult, rollOut } from './rollout.ts';
 import { realTime } from './rollout-time.ts';
+import { nameOf } from './rollout-words.ts';
 import { openStepsBook, type Stepping } from './steps-book.ts';
+import { clearLeft } from './steps-left.ts';
 import { runPhase } from './steps-moves.ts';
 import { planSteps } from './steps-plan.ts';
 
@@ -45,7 +47,7 @@ export async function rollBySteps(given: StepsRequest): Promise<RolloutResult> {
   const stepping: Stepping = { ...request, book, onChange: (changes) => book.change(changes) };
   if (planned.workloads.every((it) => it.replicas === 0)) {
     const result = await rollOut({ ...stepping, begun: book.changes() });
-    return { ...result, summary: [result.summary, ...planned.said].join(' ') };
+    return await clearLeft(given, { ...result, summary: [result.summary, ...planned.said].join(' ') });
   }
   for (;;) {
     const { phase } = book.now();
@@ -53,7 +55,9 @@ export async function rollBySteps(given: StepsRequest): Promise<RolloutResult> {
     const { result, said } = await runPhase(stepping);
     await book.go(result, said);
   }
-  return { outcome: outcomeOf(book.now()), changes: book.changes(), summary: book.now().said.join(' ') };
+  const result = { outcome: outcomeOf(book.now()), changes: book.changes(), summary: book.now().said.join(' ') };
+  const plain = planned.workloads.filter((it) => it.replicas === 0).map(({ target }) => nameOf(target));
+  return await clearLeft(given, result, (target) => plain.includes(nameOf(target)));
 }
 
 function outcomeOf({ phase, failed, said }: StepsProgress): Outcome {

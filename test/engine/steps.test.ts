@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Strategy } from '#src/model/delivery.ts';
+import type { FakeCanaries } from '#src/adapters/fake/canaries.ts';
+import { UserError } from '#src/model/outcome.ts';
 import type { RolloutResult } from '#src/engine/rollout.ts';
 import { openStepsWorld, probe, type StepsGiven, target, weight } from './steps-world.ts';
 
@@ -9,6 +11,7 @@ const green = (
   before: Extract<Strategy, { kind: 'blue-green' }>['before'] = [],
   after: Extract<Strategy, { kind: 'blue-green' }>['after'] = [],
 ): Strategy => ({ kind: 'blue-green', service: { namespace: 'shop', name: 'api' }, before, after });
+const never = new AbortController().signal;
 const services = { 'shop/api': { app: 'api' } };
 const asOld = ['shop/api: 10 of 10 old'];
 const asNew = ['shop/api: 10 of 10 new'];
@@ -247,6 +250,43 @@ describe('a canary', () => {
       'scale shop/api 9',
     ]);
     expect(cluster.all).toEqual(asNew);
+  });
+
+  const left = (cluster: FakeCanaries, image: string): void => {
+    const name = 'api-slipway-canary';
+    void cluster.place(target(), { name, images: { app: image }, replicas: 4, labels: null }, never);
+    Object.assign(cluster, { scaleOf: async () => ({ replicas: 10, autoscaled: false }) });
+    cluster.meddle('shop/api', { replicas: 6 });
+    cluster.moves.length = 0;
+  };
+
+  it('left beside what runs the image already goes, when all pods are there again', async () => {
+    const { outcome, cluster, result } = await roll({
+      strategy: canary(weight(50), weight(100)),
+      image: 'old',
+      meanwhile: async (world) => left(world, 'bad'),
+    });
+    expect(outcome).toEqual({ kind: 'success' });
+    expect(cluster.moves).toEqual(['scale shop/api 10', 'remove shop/api-slipway-canary']);
+    expect(cluster.all).toEqual(asOld);
+    expect(result.summary).toContain('What an earlier rollout left beside shop/api is gone.');
+  });
+
+  it('that is left and can’t be removed is no success', async () => {
+    const { outcome, result } = await roll({
+      strategy: canary(weight(50), weight(100)),
+      image: 'old',
+      async meanwhile(world) {
+        left(world, 'bad');
+        Object.assign(world, {
+          async remove() {
+            throw new UserError('Slipway may not delete it.');
+          },
+        });
+      },
+    });
+    expect(outcome.kind).toBe('broken');
+    expect(reasonOf(result)).toContain('still serves: GOING BACK FAILED: Slipway may not delete it.');
   });
 
   it('mends a workload of which no pod is available', async () => {

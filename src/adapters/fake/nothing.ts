@@ -18,7 +18,8 @@ function refusing(): object {
   return new Proxy(
     {},
     {
-      get: (_target, name) => () => Promise.reject(new PlatformError(`Nothing is set up here for "${String(name)}".`)),
+      get: (_target, name) => () =>
+        Promise.reject(new PlatformError(`Nothing is set up here for "${String(name)}".`, { retry: 'never' })),
     },
   );
 }

@@ -240,6 +240,25 @@ describe('what a deployment remembers', () => {
     });
   });
 
+  it.each([
+    ['canary', 'success', '', 2],
+    ['green', 'broken', 'a Service may lead to it', 1],
+  ] as const)('of a rollback doesn’t leave a %s of what ran', async (kind, outcome, reason, replicas) => {
+    const s = await start();
+    const { record } = await s.deploy('v2');
+    await s.deploy('v3');
+    const never = new AbortController().signal;
+    const name = `api-slipway-${kind}`;
+    await s.canaries().place(target, { name, images: { api: 'r/demo:v3' }, replicas: 1, labels: null }, never);
+    await s.canaries().scale(target, 'api', 1, never);
+    const back = await s.deploy('v2', { mode: 'rollback', images: { image: 'r/demo:v2' }, restores: record.id });
+    expect(back.outcome.kind).toBe(outcome);
+    expect(JSON.stringify(back.outcome)).toContain(reason);
+    expect(await running(s)).toBe('r/demo:v2');
+    expect(s.kubernetes.get('deployments', 'shop', name) === null).toBe(kind === 'canary');
+    expect(s.kubernetes.get('deployments', 'shop', 'api')).toHaveProperty('spec.replicas', replicas);
+  });
+
   it('is what it goes back to when what ran was broken, by container', async () => {
     const s = await start();
     await s.deploy('v2');

@@ -32,6 +32,7 @@ export async function startDeploying(
   const parts = {
     cluster: fixture.cluster,
     ...nothingDeploys,
+    canaries: fixture.canaries(),
     reporter: createFakeReporter(),
     logs: openLogs({ home }),
     store,
