@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { compileFile } from '#src/dialects/index.ts';
@@ -37,13 +37,9 @@ describe('docs/steps.md', () => {
   });
 
   it('explains what is said', () => {
-    const files = [
-      'engine/steps-plan.ts',
-      'engine/steps-moves.ts',
-      'engine/checks.ts',
-      'adapters/kubernetes/beside.ts',
-    ];
-    const more = ['adapters/kubernetes/canaries.ts', 'operator-deploy.ts'];
+    const engine = readdirSync(new URL('../src/engine/', import.meta.url)).filter((it) => it.startsWith('steps'));
+    const files = [...engine, 'checks.ts'].map((it) => `engine/${it}`);
+    const more = ['adapters/kubernetes/beside.ts', 'adapters/kubernetes/canaries.ts', 'operator-deploy.ts'];
     const code = [...files, ...more].map((it) => readFileSync(new URL(`../src/${it}`, import.meta.url), 'utf8')).join();
     const rows = [...(page.split('## What you may see')[1] ?? '').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)];
     const said = rows
