@@ -2,10 +2,11 @@ import type { Canaries } from '#src/engine/ports-deploy.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
+import { asking } from './asking.ts';
 import { Connection } from './connection.ts';
 import type { ClustersOptions } from './clusters.ts';
 import { beside, besideOf, isOurs, type Manifest } from './beside.ts';
-import { explained, StatusError } from './errors.ts';
+import { StatusError } from './errors.ts';
 import { locate, parse } from './located.ts';
 import { normal } from './normal.ts';
 import type { KubernetesObject, List } from './objects.ts';
@@ -188,20 +189,5 @@ async function get(connection: Connection, target: RolloutTarget, signal: AbortS
   } catch (error) {
     if (error instanceof StatusError && error.code === 404 && error.isStatus) return null;
     throw error;
-  }
-}
-
-async function asking<T>(
-  at: Place,
-  target: RolloutTarget,
-  doing: string,
-  signal: AbortSignal,
-  ask: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw explained(error, at.name, target, doing);
   }
 }

@@ -2,6 +2,7 @@ import type { Cluster } from '#src/engine/ports.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { RolloutTarget } from '#src/model/pipeline.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
+import { asking } from './asking.ts';
 import { Connection, type ConnectionLogger, type ConnectionOptions, type Patience } from './connection.ts';
 import { explained } from './errors.ts';
 import { type Located, locate, parse } from './located.ts';
@@ -100,19 +101,4 @@ async function read(at: Place, target: RolloutTarget, signal: AbortSignal): Prom
   refuseMissing(found.workload, target, target.container);
   if (target.kind === 'deploymentconfig') refuseTriggers(found.raw, name, target.container);
   return found;
-}
-
-async function asking<T>(
-  at: Place,
-  target: RolloutTarget,
-  doing: string,
-  signal: AbortSignal,
-  ask: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw explained(error, at.name, target, doing);
-  }
 }
