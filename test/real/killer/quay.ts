@@ -35,7 +35,13 @@ export interface Seen {
   readonly available: number;
 }
 
-export function openQuay(github: GitHub, kubernetes: Kubernetes, repository: string): Quay {
+/** `complaints`: further lines for messages. */
+export function openQuay(
+  github: GitHub,
+  kubernetes: Kubernetes,
+  repository: string,
+  complaints: () => readonly string[] = () => [],
+): Quay {
   const find = (sha: string, name: string) => github.checkRuns(repository, sha).find((it) => it.name === name) ?? null;
   const pods = (name: string) => {
     const selects = (pod: string) => new RegExp(`^${name}-[0-9a-f]+-[0-9a-f]+$`).test(pod);
@@ -58,7 +64,7 @@ export function openQuay(github: GitHub, kubernetes: Kubernetes, repository: str
     while (!look()) {
       if (Date.now() > late) {
         throw new Error(
-          `Waited in vain for ${typeof what === 'string' ? what : what()}.\n${story(github, repository)}`,
+          `Waited in vain for ${typeof what === 'string' ? what : what()}.\n${[...story(github, repository), ...complaints().slice(-20)].join('\n')}`,
         );
       }
       await sleep(50);
@@ -153,7 +159,7 @@ export async function wrongEnds(
 }
 
 /** What GitHub shows, for messages. */
-function story(github: GitHub, repository: string): string {
+function story(github: GitHub, repository: string): readonly string[] {
   const repo = github.world.repo(repository);
   const checks = [...repo.runs.values()].map((it) =>
     [it.headSha.slice(0, 7), it.name, it.status, it.conclusion, it.title].join(' | '),
@@ -161,7 +167,7 @@ function story(github: GitHub, repository: string): string {
   const comments = [...repo.comments.values()].map((it) =>
     [it.user.login, it.body.slice(0, 300), it.reactions.map((each) => each.content).join()].join(' | '),
   );
-  return [...checks, ...comments].join('\n');
+  return [...checks, ...comments];
 }
 
 function shownOf(github: GitHub, repository: string, environment: string) {

@@ -55,10 +55,10 @@ export async function openScene(
   const { kubernetes } = harbour;
   // Of the environment `back` all old pods go before there is a new one: going back takes new pods as well.
   const restless = { strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '100%', maxSurge: 0 } } };
-  const quay = openQuay(github, kubernetes, fullName);
   for (const name of Object.keys(environments))
     addWorkload(harbour, name, { ...patient, ...(name === 'back' ? restless : {}) });
   const victim = await town.victim({ SLIPWAY_CATCH_UP: '2s', SLIPWAY_MAX_JOBS: '4', ...harbour.env });
+  const quay = openQuay(github, kubernetes, fullName, () => victim.complaints());
   await victim.start();
   const issue = github.people.openIssue(fullName, 'Deployments', 'bob').number;
   const pipeline = pipelineOf(environments, `${harbour.host}/acme/shop`, busybox, gate) + more;
