@@ -1,10 +1,10 @@
-import type { Event } from '#src/model/event.ts';
 import { retryOf, withTries } from '#src/model/retry.ts';
 import type { Cancellation, Job } from '#src/model/run.ts';
 import { cancelRun } from './cancel.ts';
 import { createGate, sleep } from './gate.ts';
 import { createIntake } from './intake.ts';
 import type { Parts } from './parts.ts';
+import type { Intake } from './ports.ts';
 import { expirePreviews } from './previews.ts';
 import { driveRun } from './run.ts';
 import type { Worker } from './store.ts';
@@ -12,7 +12,7 @@ import { createWorkers } from './workers.ts';
 
 export interface Engine {
   /** Takes an event; resolves with a sentence on what came of it once that is stored. */
-  readonly intake: (event: Event) => Promise<string>;
+  readonly intake: Intake;
   /**
    * Begins to work, and takes up every run that isn't completed. Call once, before events come in. `alone`: no other
    * server works on this database, so every running job is an earlier process's and goes on here.

@@ -1,12 +1,14 @@
 import { type Ending, endedByClosing, newestOf, superseded } from '#src/model/cancel.ts';
-import { type Event, type PullRequestClosed, type PushTrigger, runKey, type Trigger } from '#src/model/event.ts';
+import { type PullRequestClosed, type PushTrigger, runKey, type Trigger } from '#src/model/event.ts';
 import { PlatformError } from '#src/model/outcome.ts';
 import { fullName, type Repository } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
 import { pressed } from './commands/buttons.ts';
+import type { Told } from './commands/context.ts';
 import { comment } from './commands/index.ts';
 import { releaseClosed } from './deploy/locks.ts';
 import type { Parts } from './parts.ts';
+import type { Intake } from './ports.ts';
 import { cancelRun } from './cancel.ts';
 import { removedPreview, removeIfClosed } from './previews.ts';
 import { released } from './releases.ts';
@@ -16,17 +18,17 @@ import { rerun, restart } from './rerun.ts';
  * Makes of an event what is to be done and stores it. Resolves with a sentence on what came of it; throws only
  * when it must be tried again.
  */
-export function createIntake(parts: Parts, wake: Wake): (event: Event) => Promise<string> {
-  return async (event) => {
+export function createIntake(parts: Parts, wake: Wake): Intake {
+  return async (event, later) => {
     switch (event.kind) {
       case 'trigger':
         return await trigger(parts, event.repository, event.trigger, wake);
       case 'comment':
-        return await comment(parts, event, wake);
+        return await answered(await comment(parts, event, wake), later);
       case 'rerun':
         return await rerun(parts, event, wake);
       case 'button':
-        return await pressed(parts, event, wake);
+        return await answered(await pressed(parts, event, wake), later);
       case 'pull_request_closed':
         return await closed(parts, event, wake);
       case 'release':
@@ -41,6 +43,12 @@ export function createIntake(parts: Parts, wake: Wake): (event: Event) => Promis
 
 type Wake = (runId: string) => Promise<void>;
 
+async function answered({ result, tell }: Told, later: Parameters<Intake>[1]): Promise<string> {
+  if (tell !== null && later !== undefined) later(tell);
+  else await tell?.();
+  return result;
+}
+
 /** One head commit of a branch makes one run, whether its push or its pull request arrives first. */
 async function trigger(parts: Parts, repository: Repository, given: Trigger, wake: Wake): Promise<string> {
   const wanted = given.kind === 'push' ? await asPullRequest(parts, repository, given) : asPush(repository, given);
@@ -48,6 +56,21 @@ async function trigger(parts: Parts, repository: Repository, given: Trigger, wak
   if (pullRequest !== null) await recordHead(parts, repository, given, pullRequest);
   if (given.kind === 'pull_request' && wanted.kind === 'push')
     return await noted(parts, repository, wanted, given.number);
+  const { run, said } = await take(parts, repository, wanted, pullRequest, wake);
+  if (wanted.kind !== 'pull_request' || run.trigger.kind !== 'push') return said;
+  // It was planned as a push, before there was a pull request.
+  const added = await take(parts, repository, { ...wanted, added: true }, pullRequest, wake);
+  return `${said} What pull requests add: ${added.said}`;
+}
+
+/** The run of the trigger, made or known, with what its arrival means to the pull request's others; and a sentence. */
+async function take(
+  parts: Parts,
+  repository: Repository,
+  wanted: Trigger,
+  pullRequest: number | null,
+  wake: Wake,
+): Promise<{ readonly run: Run; readonly said: string }> {
   const { run, created } = await parts.store.runs.create({
     repository,
     trigger: wanted,
@@ -77,9 +100,12 @@ async function trigger(parts: Parts, repository: Repository, given: Trigger, wak
   }
   void wake(run.id);
   const preview = created || again || wanted.kind !== 'pull_request' ? null : await removedPreview(parts, run.id);
-  if (preview !== null) return await restart(parts, run.id, [preview], 'the pull request is worked on again', wake);
-  if (again) return `Run ${run.id} starts over: its commit is the head again.`;
-  return created ? `Run ${run.id}.` : `Known already as run ${run.id}.`;
+  if (preview !== null) {
+    const said = await restart(parts, run.id, [preview], 'the pull request is worked on again', wake);
+    return { run, said };
+  }
+  if (again) return { run, said: `Run ${run.id} starts over: its commit is the head again.` };
+  return { run, said: created ? `Run ${run.id}.` : `Known already as run ${run.id}.` };
 }
 
 /**

@@ -387,5 +387,9 @@ export interface Clock {
   now(): number;
 }
 
-/** Takes events in the order they were received. Throwing leaves the delivery unprocessed, to be tried again. */
-export type Intake = (event: Event) => Promise<string>;
+/**
+ * Takes events in the order they were received. Throwing leaves the delivery unprocessed, to be tried again. `later` is given
+ * what people are still to be answered, before this resolves: other events need not wait for it, and the delivery is processed
+ * once it is done. Handled again after it failed, an event is only answered. Without `later` it is done before this resolves.
+ */
+export type Intake = (event: Event, later?: (tell: () => Promise<void>) => void) => Promise<string>;

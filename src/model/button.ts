@@ -25,6 +25,11 @@ export function pressOf(identifier: string): Press | null {
   return what === 'deploy' || what === 'promote' ? { kind: what, environment } : null;
 }
 
+/** Under which the last refusal of a press on this attempt's check run is kept, in Markdown. It goes with the check run. */
+export function refusedKey({ id, attempt }: Pick<Job, 'id' | 'attempt'>): string {
+  return `check/${id}/refused/${attempt}`;
+}
+
 const most = 3;
 
 /** The buttons that a job's check run shows, GitHub takes 3: what fits its state. */

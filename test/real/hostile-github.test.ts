@@ -182,7 +182,14 @@ async function hostileTown(seed: number) {
     protocol: 'http',
     logger: silent,
     requestTimeoutMs: 1_000,
-    limits: { concurrency: 20, pointsPerMinute: 1e6, contentPerMinute: 1e6, contentPerHour: 1e6 },
+    limits: {
+      concurrency: 20,
+      pointsPerMinute: 1e6,
+      contentPerMinute: 1e6,
+      contentPerHour: 1e6,
+      reservePerMinute: 0,
+      reservePerHour: 0,
+    },
   });
   const store = await openStore({ path: join(home, 'slipway.sqlite'), clock: { now: Date.now } });
   // Some words are lost on their way to the process that tells.

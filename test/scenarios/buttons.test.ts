@@ -1,11 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { buttonsOf, environmentMark } from '#src/model/button.ts';
+import { buttonsOf, environmentMark, refusedKey } from '#src/model/button.ts';
+import { PlatformError } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import {
   deploys,
   head,
   main,
   older,
+  onIssue,
   opened,
   options,
   patched,
@@ -17,7 +19,7 @@ import {
   world,
 } from './commanding.ts';
 import { ended, idOf, until, viewOf, type World } from './held.ts';
-import { outcomes, pullRequest, repository, trigger } from './world.ts';
+import { outcomes, pullRequest, repository, tag, trigger } from './world.ts';
 
 /** Each commit's image has a digest of its own. */
 const commits = Object.fromEntries(
@@ -193,6 +195,44 @@ describe('Promote', () => {
       "isn't what runs in `staging` any more",
     );
   });
+});
+
+describe('A press that is refused where there is no pull request', () => {
+  const cases: readonly (readonly [string, (s: World) => Promise<RunView>, string, string, string])[] = [
+    ['on what was asked for on an issue', deployedOnIssue, 'deploy staging', 'roll-back', 'Roll back'],
+    ["on a tag's run", (s) => s.play(trigger(tag(main))), 'lint', 'retry-failed', 'Retry failed jobs'],
+  ];
+
+  it.each(cases)('%s is shown on the check run, until the job runs again', async (_what, begin, key, button, label) => {
+    const s = await world({ script: () => (key === 'lint' ? 1 : 0) });
+    const view = await begin(s);
+    expect(view.run.pullRequest).toBeNull();
+    const said = replies(s).length;
+    const job = jobOf(view, key);
+    await pressed(s, view, job.id, button, 'eve');
+    const line = await s.store.told.get(refusedKey(job));
+    expect(line).toMatch(
+      new RegExp(`^@eve pressed .${label}. at \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC, and it was refused: .`),
+    );
+    expect((await viewOf(s, view.run.id)).run.version).toBeGreaterThan(view.run.version);
+    expect(s.reporter.reported.at(-1)).toBe(view.run.id);
+    expect(replies(s)).toHaveLength(said);
+    expect(await s.store.told.get(refusedKey({ ...job, attempt: 2 }))).toBeNull();
+  });
+
+  async function deployedOnIssue(s: World): Promise<RunView> {
+    return await ended(s, idOf(await s.engine.intake(onIssue('/deploy staging main'))));
+  }
+});
+
+it('a refusal that GitHub cannot be told of now is not asked again, when it could be accepted', async () => {
+  const s = await world();
+  const view = await opened(s);
+  s.forge.comment = async () => {
+    throw new PlatformError('GitHub is down.');
+  };
+  expect(await press(s, view, 'deployment plan', 'Deploy staging', 'eve')).toContain('@eve may not deploy');
+  expect(await s.store.told.get(refusedKey(jobOf(view, 'deployment plan')))).toContain('@eve pressed');
 });
 
 it('Retry deploys nothing for who may not deploy there', async () => {

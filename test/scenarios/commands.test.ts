@@ -93,6 +93,28 @@ it.each(['before', 'after'])('a server that dies %s it has written down its answ
   expect(reactions(s).at(-1)).toBe('rocket');
 });
 
+it('what is answered, and the eyes, hold up nothing; handled again, a command is only answered', async () => {
+  const s = await world();
+  await opened(s);
+  const never = new Promise<void>(() => undefined);
+  const before = { ...s.forge };
+  s.forge.react = () => never;
+  s.forge.comment = () => never;
+  const tells: (() => Promise<void>)[] = [];
+  const wrong = comment('/deploy stagging\n/lock staging mine');
+  expect(await s.engine.intake(wrong, (tell) => tells.push(tell))).toMatch(/^Refused: .*Locked/s);
+  const next = await s.engine.intake(comment('/deploy production', { actor: 'bob' }), (tell) => tells.push(tell));
+  expect(tells).toHaveLength(2);
+  expect(next).toMatch(/^Refused: /);
+  // The server dies before anything was told. The lock is gone by then, and isn't taken again.
+  Object.assign(s.forge, before);
+  await s.engine.intake(comment('/unlock staging'));
+  await s.engine.intake(wrong);
+  expect(await s.store.locks.of(repository.id)).toEqual([]);
+  expect(replies(s).at(-1)).toContain('Did you mean `staging`?');
+  expect(reactions(s).at(-1)).toBe('confused');
+});
+
 it('a reaction that fails stops nothing', async () => {
   const s = await world();
   await opened(s);

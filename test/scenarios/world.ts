@@ -15,7 +15,7 @@ import { openStore } from '#src/adapters/store/store.ts';
 import { createEngine } from '#src/engine/engine.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import { openPolicy } from '#src/engine/policy.ts';
-import type { Clock, Commit, Policy, Secrets, Source } from '#src/engine/ports.ts';
+import type { Clock, Commit, Intake, Policy, Secrets, Source } from '#src/engine/ports.ts';
 import type { BuildRequest } from '#src/engine/ports.ts';
 import type { Store } from '#src/engine/store.ts';
 import type { Event, PullRequestTrigger, PushTrigger, TagTrigger, Trigger } from '#src/model/event.ts';
@@ -137,9 +137,9 @@ export async function scenario(options: ScenarioOptions) {
   cleanups.push(close);
   await engine.start({ alone: true });
 
-  const intake = async (event: Event): Promise<string> => {
+  const intake: Intake = async (event, later) => {
     if (event.kind === 'trigger' && event.trigger.kind === 'tag') tags.set(event.trigger.ref, event.trigger.sha);
-    return await engine.intake(event);
+    return await engine.intake(event, later);
   };
 
   return {

@@ -36,6 +36,8 @@ const batch = 64;
 const stormMs = 20;
 const giveUpMs = 5 * 60_000;
 const closeMs = 10_000;
+/** Answers under way, which are told beside the lanes. More than GitHub takes in an hour: then the lanes wait for them. */
+const mostTellings = 500;
 
 /** About two hours in all: long enough for an outage of GitHub or of a disk. */
 const defaultRetryMs = [1, 2, 4, 8, 16, 32, 64, 128, 256, ...Array.from({ length: 12 }, () => 600)].map(
@@ -44,18 +46,20 @@ const defaultRetryMs = [1, 2, 4, 8, 16, 32, 64, 128, 256, ...Array.from({ length
 
 /**
  * Feeds stored deliveries to Probot's handlers: in the order they came within a repository, each until its
- * handler succeeded, then marked with what came of it. One that fails is tried again later and holds up no other.
+ * handler succeeded, then marked with what came of it. One that fails is tried again later and holds up no other. Nor does what
+ * people are still to be answered: the delivery is marked once that is told, and the next one goes on meanwhile.
  */
 export async function openDispatcher(options: DispatcherOptions): Promise<Dispatcher> {
   const retryMs = options.retryMs ?? defaultRetryMs;
   const probot = await options.github.probot.ready();
-  const { handlers, busy, justFinished, tails, left } = deskOf(probot);
+  const { handlers, busy, telling, justFinished, tails, left } = deskOf(probot);
   const failed = new Map<string, { readonly times: number; readonly notBefore: number }>();
   const slots = createSlots(lanes);
   const closing = new AbortController();
   const looking = repeat(look);
   /** What this dispatcher began. */
   const own = new Map<string, Promise<void>>();
+  const ownTellings = new Set<Promise<void>>();
   let more = false;
   let alarm: { readonly at: number; readonly timer: NodeJS.Timeout } | null = null;
   // What a dispatcher before this one still works on, or put back, is looked at again when that has ended.
@@ -66,8 +70,11 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     async close(deadlineMs = closeMs) {
       closing.abort();
       if (alarm) clearTimeout(alarm.timer);
-      const all = looking.settled().then(() => Promise.all(own.values()));
-      left.push(...own.values());
+      const all = looking
+        .settled()
+        .then(() => Promise.all(own.values()))
+        .then(() => Promise.all(ownTellings));
+      left.push(...own.values(), ...ownTellings);
       await Promise.race([all, sleep(deadlineMs, undefined, { ref: false })]);
     },
   };
@@ -94,7 +101,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
       more = true;
       return;
     }
-    const limit = batch + busy.size + failed.size;
+    const limit = batch + busy.size + telling.size + failed.size;
     justFinished.clear();
     const pending = await options.store.pending(limit);
     if (closing.signal.aborted) return;
@@ -106,7 +113,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
       const { guid } = delivery;
       const wait = (failed.get(guid)?.notBefore ?? 0) - now;
       if (wait > 0) wakeIn(wait);
-      if (own.has(guid) || justFinished.has(guid) || wait > 0) continue;
+      if (own.has(guid) || telling.has(guid) || justFinished.has(guid) || wait > 0) continue;
       const { payload, lane } = parse(delivery);
       if (busy.has(guid)) blocked.add(lane);
       if (blocked.has(lane)) continue;
@@ -130,8 +137,9 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     if (closing.signal.aborted) return;
     const { guid, event } = delivery;
     try {
-      const result = await within(giveUpMs, receive(guid, event, payload));
-      await finish(guid, result);
+      const { result, tell } = await within(giveUpMs, receive(guid, event, payload));
+      if (tell === null) await finish(guid, result);
+      else await beside({ guid, event }, result, tell);
     } catch (error) {
       await retryLater(delivery, causeOf(error));
     } finally {
@@ -139,22 +147,41 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     }
   }
 
-  async function receive(guid: string, event: string, payload: unknown): Promise<string> {
-    if (payload === undefined) return 'Ignored: the body is no JSON object.';
-    if (!isHandled(event)) return handle(event, payload);
-    let result = 'Ignored: no handler took it.';
-    handlers.set(guid, async () => {
-      result = await handle(event, payload);
-    });
-    await probot.receive({ id: guid, name: event, payload } as Parameters<typeof probot.receive>[0]);
-    return result;
+  /** Tells what is left to be told while the lane goes on. Never throws. */
+  async function beside(about: About, result: string, tell: Tell): Promise<void> {
+    const { guid } = about;
+    telling.add(guid);
+    const work = within(giveUpMs, tell())
+      .then(() => finish(guid, result))
+      .catch((error: unknown) => retryLater(about, error))
+      .then(() => {
+        telling.delete(guid);
+        ownTellings.delete(work);
+        if (more) wake();
+      });
+    ownTellings.add(work);
+    // Who follows a dispatcher that was closed waits for its lanes alone.
+    if (telling.size > mostTellings || closing.signal.aborted) await work;
   }
 
-  async function handle(name: string, payload: unknown): Promise<string> {
+  async function receive(guid: string, event: string, payload: unknown): Promise<Handled> {
+    if (payload === undefined) return { result: 'Ignored: the body is no JSON object.', tell: null };
+    const tells: Tell[] = [];
+    const handled = (result: string): Handled => ({ result, tell: tells[0] ?? null });
+    if (!isHandled(event)) return handled(await handle(event, payload, (tell) => tells.push(tell)));
+    let result = 'Ignored: no handler took it.';
+    handlers.set(guid, async () => {
+      result = await handle(event, payload, (tell) => tells.push(tell));
+    });
+    await probot.receive({ id: guid, name: event, payload } as Parameters<typeof probot.receive>[0]);
+    return handled(result);
+  }
+
+  async function handle(name: string, payload: unknown, later: (tell: Tell) => void): Promise<string> {
     const understood = understand(name, payload, options.github.appId);
     const event = understood.kind === 'tag_to_resolve' ? await resolveTag(understood) : understood;
     if (event.kind === 'ignored') return `Ignored: ${event.reason}`;
-    const result = await options.intake(event);
+    const result = await options.intake(event, later);
     if (event.kind === 'installation') options.onInstallation?.();
     return result;
   }
@@ -165,7 +192,7 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
     return { kind: 'trigger', repository, trigger: { ...trigger, sha } };
   }
 
-  async function retryLater({ guid, event }: Delivery, error: unknown): Promise<void> {
+  async function retryLater({ guid, event }: About, error: unknown): Promise<void> {
     const times = failed.get(guid)?.times ?? 0;
     const wait = error instanceof ZodError ? undefined : retryMs[times];
     if (wait !== undefined) {
@@ -206,12 +233,23 @@ export async function openDispatcher(options: DispatcherOptions): Promise<Dispat
   }
 }
 
+type Tell = () => Promise<void>;
+type About = Pick<Delivery, 'guid' | 'event'>;
+
+interface Handled {
+  readonly result: string;
+  /** What people are still to be answered. */
+  readonly tell: Tell | null;
+}
+
 /** What all dispatchers of one process share, so that one that follows another handles nothing at the same time. */
 interface Desk {
   /** What to do with a delivery that Probot was given, by GUID. */
   readonly handlers: Map<string, () => Promise<void>>;
   /** GUIDs of what is under way. */
   readonly busy: Set<string>;
+  /** GUIDs of what was carried out, and of which people are still to be answered. */
+  readonly telling: Set<string>;
   /** Finished while the store was being asked: its answer may still hold them. */
   readonly justFinished: Set<string>;
   /** The end of each lane's queue. */
@@ -225,7 +263,14 @@ const desks = new WeakMap<Probot, Desk>();
 function deskOf(probot: Probot): Desk {
   const known = desks.get(probot);
   if (known) return known;
-  const desk: Desk = { handlers: new Map(), busy: new Set(), justFinished: new Set(), tails: new Map(), left: [] };
+  const desk: Desk = {
+    handlers: new Map(),
+    busy: new Set(),
+    telling: new Set(),
+    justFinished: new Set(),
+    tails: new Map(),
+    left: [],
+  };
   desks.set(probot, desk);
   // Probot forgets no handler: one for each event, which serves every dispatcher.
   for (const name of handledEvents) probot.on(name, async (context) => desk.handlers.get(context.id)?.());

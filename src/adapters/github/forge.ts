@@ -6,6 +6,9 @@ import { sayTo } from './forge-comments.ts';
 import { authorsOf, checksOf, commitOf, comparisonOf } from './forge-commits.ts';
 import type { GitHub } from './github.ts';
 
+/** Later than that they tell nobody anything: what comes after them does. */
+const eyesMs = 5_000;
+
 /**
  * Asks and answers people on GitHub. Every method throws PlatformError when GitHub fails or refuses. `settleMs`:
  * milliseconds that GitHub may be at work on a comment of which the answer was lost.
@@ -38,7 +41,12 @@ export function createForge(github: Pick<GitHub, 'client'>, settleMs = 10_000): 
     async react(repository, commentId, reaction) {
       await orThrow('react to a comment', () =>
         ask(repository, (client, at) =>
-          client.rest.reactions.createForIssueComment({ ...at, comment_id: commentId, content: reaction }),
+          client.rest.reactions.createForIssueComment({
+            ...at,
+            ...(reaction === 'eyes' ? { request: { ...at.request, patienceMs: eyesMs } } : {}),
+            comment_id: commentId,
+            content: reaction,
+          }),
         ),
       );
     },

@@ -27,13 +27,24 @@ export interface Limiter {
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
  * (100 at once, 900 points a minute, 80 content-creating requests a minute and 500 an hour). Bursts are allowed.
  */
-const githubs: Limits = { concurrency: 20, pointsPerMinute: 850, contentPerMinute: 75, contentPerHour: 480 };
+const githubs: Limits = {
+  concurrency: 20,
+  pointsPerMinute: 850,
+  contentPerMinute: 75,
+  contentPerHour: 480,
+  reservePerMinute: 15,
+  reservePerHour: 60,
+};
 
 export interface Limits {
   readonly concurrency: number;
   readonly pointsPerMinute: number;
   readonly contentPerMinute: number;
   readonly contentPerHour: number;
+  /** Of `contentPerMinute`, what only priority 0 may use: however many check runs there are, people are answered. */
+  readonly reservePerMinute: number;
+  /** Of `contentPerHour`, likewise. */
+  readonly reservePerHour: number;
 }
 
 const minute = 60_000;
@@ -130,8 +141,16 @@ export function createLimiter(limits: Limits = githubs): Limiter {
   }
 
   function freeAt(cost: Cost, now: number): number {
-    const content = cost.content ? Math.max(perMinute.freeAt(1, now), perHour.freeAt(1, now)) : now;
-    return Math.max(pausedUntil, points.freeAt(cost.points, now), content);
+    return Math.max(pausedUntil, points.freeAt(cost.points, now), cost.content ? contentFreeAt(cost, now) : now);
+  }
+
+  /** Whoever may not use the reserve waits until there would be room for it, too. */
+  function contentFreeAt({ priority }: Cost, now: number): number {
+    const reserved = priority > 0;
+    return Math.max(
+      perMinute.freeAt(1 + (reserved ? limits.reservePerMinute : 0), now),
+      perHour.freeAt(1 + (reserved ? limits.reservePerHour : 0), now),
+    );
   }
 
   function spend(cost: Cost, now: number): void {

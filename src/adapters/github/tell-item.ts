@@ -1,3 +1,4 @@
+import { refusedKey } from '#src/model/button.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import type { Place } from './place.ts';
 import { checkRunOf } from './report/check-run.ts';
@@ -68,7 +69,8 @@ async function tellJob(telling: Telling, place: Place, seen: RunView, job: Job):
     const excerpt = ran ? await telling.excerpt(shown) : '';
     // What is recorded is that of the newest attempt.
     const deployed = shown === job && isDeployment(job.plan.work) ? await telling.deployed(seen.run, job) : notDeployed;
-    const wanted = checkRunOf(seen, shown, { detailsUrl, excerpt, deployed });
+    const refused = shown === job ? await telling.told.get(refusedKey(job)) : null;
+    const wanted = checkRunOf(seen, shown, { detailsUrl, excerpt, deployed, refused });
     await tellCheck(place, key, keys.slice(0, index), wanted);
   }
 }

@@ -1,7 +1,7 @@
-import { environmentMark, type Press, pressOf } from '#src/model/button.ts';
+import { buttonsOf, environmentMark, type Press, pressOf, refusedKey } from '#src/model/button.ts';
 import { cancelledBy } from '#src/model/cancel.ts';
 import type { ButtonEvent } from '#src/model/event.ts';
-import { quoted } from '#src/model/deploy/words.ts';
+import { quoted, when } from '#src/model/deploy/words.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Job, Run, RunView } from '#src/model/run.ts';
@@ -14,7 +14,7 @@ import { refuseCancel } from '#src/engine/deploy/permission.ts';
 import { type Requested, requestDeploy, requestPromote, requestRollback } from '#src/engine/deploy/requests.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import { didFail, startOver } from '#src/engine/rerun.ts';
-import type { Wake } from './context.ts';
+import type { Told, Wake } from './context.ts';
 
 /** A button that was pressed, and what it stands on. `job`: null on the check run of a whole run. */
 interface Pressed {
@@ -26,18 +26,18 @@ interface Pressed {
   readonly job: Job | null;
 }
 
-/** What became of a press. A refusal is shown on the pull request: nothing else answers who pressed. */
+/** What became of a press. A refusal is shown on the check run and on the pull request: nothing else answers who pressed. */
 type Became =
   | { readonly kind: 'done'; readonly result: string; readonly reason?: string }
   /** `audited`: whoever refused it has written that down. */
   | { readonly kind: 'refused'; readonly message: string; readonly audited: boolean };
 
 /** A press on a button. Who may press isn't checked by GitHub, so it is here. */
-export async function pressed(parts: Parts, event: ButtonEvent, wake: Wake): Promise<string> {
+export async function pressed(parts: Parts, event: ButtonEvent, wake: Wake): Promise<Told> {
   const press = pressOf(event.identifier);
-  if (press === null) return `There is no button ${event.identifier}.`;
+  if (press === null) return { result: `There is no button ${event.identifier}.`, tell: null };
   const on = await whereItIs(parts, event, press);
-  if (on === null) return 'The check run is none of ours.';
+  if (on === null) return { result: 'The check run is none of ours.', tell: null };
   const it: Pressed = { parts, event, wake, press, ...on };
   const became = await becomes(it).catch((error: unknown): Became => {
     if (!(error instanceof UserError)) throw error;
@@ -45,11 +45,11 @@ export async function pressed(parts: Parts, event: ButtonEvent, wake: Wake): Pro
   });
   if (became.kind === 'done') {
     if (became.reason !== undefined) await audit(it, 'allowed', became.reason);
-    return became.result;
+    return { result: became.result, tell: null };
   }
   if (!became.audited) await audit(it, 'refused', became.message);
   await showRefusal(it, became.message);
-  return became.message;
+  return { result: became.message, tell: () => tellRefusal(it, became.message) };
 }
 
 /** The run, and the job, behind the check run on which a button was pressed. Null if it is none of ours. */
@@ -243,11 +243,28 @@ async function audit(
   });
 }
 
+/** On the check run that was pressed: the last one only. */
+async function showRefusal({ parts, event, view: { run }, job }: Pressed, message: string): Promise<void> {
+  if (job === null) return;
+  const label = buttonsOf(job).find(({ identifier }) => identifier === event.identifier)?.label;
+  const what = label === undefined ? 'a button' : quoted(label);
+  const line = `@${event.actor} pressed ${what} at ${when(parts.clock.now())}, and it was refused: ${message}`;
+  await parts.store.told.set(refusedKey(job), line);
+  await parts.store.runs.touch(run.id);
+  parts.reporter.report(run.id);
+}
+
 /** Where the run has a pull request. The same is said once. */
-async function showRefusal({ parts, event, press, view: { run }, job }: Pressed, message: string): Promise<void> {
+async function tellRefusal({ parts, event, press, view: { run }, job }: Pressed, message: string): Promise<void> {
   if (run.pullRequest === null) return;
   const name = job?.plan.key ?? 'slipway';
   const body = `@${event.actor} pressed a button on ${quoted(name)}, and it was refused: ${message}`;
   const key = `button ${event.externalId} ${press.kind} ${event.actor} ${environmentMark(message)}`;
-  await parts.forge.comment(event.repository, run.pullRequest, body, key);
+  try {
+    await parts.forge.comment(event.repository, run.pullRequest, body, key);
+  } catch (error) {
+    // Pressed again by itself in a while, it could be accepted. Where the check run shows the refusal, that is enough.
+    if (job === null) throw error;
+    parts.log.warn({ err: error, run: run.id }, 'could not comment on a refused press');
+  }
 }

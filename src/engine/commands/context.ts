@@ -20,6 +20,12 @@ export type Answer =
   | { readonly kind: 'done'; readonly result: string; readonly reply: string | null }
   | { readonly kind: 'refused'; readonly reply: string; readonly audited: boolean };
 
+/** `result`: for the record of deliveries. `tell`: answers the person on GitHub, null if there is nothing to be told; it throws what GitHub throws. */
+export interface Told {
+  readonly result: string;
+  readonly tell: (() => Promise<void>) | null;
+}
+
 /** What the commands of one comment have in common. What GitHub and the repository tell is asked for once. */
 export interface Context {
   readonly parts: Parts;

@@ -7,7 +7,7 @@ import { fullName } from '#src/model/repository.ts';
 import type { Parts } from '#src/engine/parts.ts';
 import type { Reaction } from '#src/engine/ports-forge.ts';
 import { approve, reject } from './approval.ts';
-import { type Answer, type Context, createContext, type Handler, type Wake } from './context.ts';
+import { type Answer, type Context, createContext, type Handler, type Told, type Wake } from './context.ts';
 import { deploy } from './deploy.ts';
 import { cancel, retry, runJob } from './jobs.ts';
 import { lockCommand, unlockCommand } from './locks.ts';
@@ -35,27 +35,28 @@ const handlers: { readonly [Kind in Handled]: Handler<Kind> } = {
 };
 
 /**
- * Carries out the commands in a comment, one after the other, and answers: eyes at once, then a rocket, or confused if
- * something was refused; and one comment with all that needs words. Throws what GitHub or the store threw: done again, it
- * goes on with the command at which it stopped.
+ * Carries out the commands in a comment, one after the other: eyes at once, and what is to be told then: a rocket, or confused
+ * if something was refused, and one comment with all that needs words. Throws what GitHub or the store threw: done again, it
+ * goes on with the command at which it stopped; if all were carried out, there is only the answer to be told.
  */
-export async function comment(parts: Parts, event: CommentEvent, wake: Wake): Promise<string> {
+export async function comment(parts: Parts, event: CommentEvent, wake: Wake): Promise<Told> {
   const asked = parseCommands(event.body, parts.policy.aliases(event.repository));
-  if (asked.length === 0) return 'The comment holds no command.';
-  // Nobody who is in a hurry waits for it.
-  const eyes = react(parts, event, 'eyes');
+  if (asked.length === 0) return { result: 'The comment holds no command.', tell: null };
+  // Nothing waits for it: neither the command nor what comes after it.
+  void react(parts, event, 'eyes');
   const context = createContext(parts, event, wake);
   const answers: { readonly asked: Asked; readonly answer: Answer }[] = [];
-  try {
-    for (const one of asked) answers.push({ asked: one, answer: await answerOnce(context, one) });
-  } finally {
-    await eyes;
-  }
-  const reply = replyOf(answers);
-  // Found again by its key, so that it isn't said twice.
-  if (reply !== '') await parts.forge.comment(event.repository, event.number, reply, `comment ${event.commentId}`);
-  await react(parts, event, answers.some(({ answer }) => answer.kind === 'refused') ? 'confused' : 'rocket');
-  return answers.map(({ answer }) => (answer.kind === 'done' ? answer.result : `Refused: ${answer.reply}`)).join(' ');
+  for (const one of asked) answers.push({ asked: one, answer: await answerOnce(context, one) });
+  const results = answers.map(({ answer }) => (answer.kind === 'done' ? answer.result : `Refused: ${answer.reply}`));
+  return {
+    result: results.join(' '),
+    async tell() {
+      const reply = replyOf(answers);
+      // Found again by its key, so that it isn't said twice.
+      if (reply !== '') await parts.forge.comment(event.repository, event.number, reply, `comment ${event.commentId}`);
+      await react(parts, event, answers.some(({ answer }) => answer.kind === 'refused') ? 'confused' : 'rocket');
+    },
+  };
 }
 
 /** What was answered before, because the server died over it or GitHub told it again, is answered again and not done again. */

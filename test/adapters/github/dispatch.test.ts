@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { WebhookDefinition } from '@octokit/webhooks-examples';
 import { type Dispatcher, type DispatcherOptions, openDispatcher } from '#src/adapters/github/dispatch.ts';
+import type { Intake } from '#src/engine/ports.ts';
 import type { Delivery } from '#src/engine/store.ts';
 import type { Event } from '#src/model/event.ts';
 import { openTestGitHub, silent, until } from './support.ts';
@@ -39,7 +40,7 @@ function memoryDeliveries() {
 
 async function dispatcher(
   store: ReturnType<typeof memoryDeliveries>,
-  intake: (event: Event) => Promise<string>,
+  intake: Intake,
   change: Partial<DispatcherOptions> = {},
 ) {
   const made = await openDispatcher({
@@ -147,6 +148,89 @@ it('one that hangs holds up no other repository', async () => {
   await until(() => store.results.has('slow'));
 });
 
+const titled = (title: string) => ({ ...push, head_commit: { id: '1'.repeat(40), message: title } });
+const titleOf = (event: Event) => (event.kind === 'trigger' ? event.trigger.title : '');
+
+describe('what people are answered', () => {
+  it('holds up nothing of the repository, and its delivery is not finished before', async () => {
+    const store = memoryDeliveries();
+    const count = 40;
+    for (let i = 0; i < count; i += 1) store.add(`wrong ${i}`, 'push', titled('wrong'));
+    store.add('rollback', 'push', titled('rollback'));
+    const answers = Promise.withResolvers<void>();
+    await dispatcher(store, async (event, later) => {
+      if (titleOf(event) === 'wrong') later?.(() => answers.promise);
+      return titleOf(event);
+    });
+    await until(() => store.results.size > 0);
+    expect([...store.results]).toEqual([['rollback', 'rollback']]);
+    answers.resolve();
+    await until(() => store.results.size === count + 1);
+  });
+
+  it('is told again if it failed, in the words of the one who handled it', async () => {
+    const store = memoryDeliveries();
+    store.add('g', 'push', push);
+    let times = 0;
+    await dispatcher(store, async (_event, later) => {
+      later?.(async () => {
+        times += 1;
+        if (times < 3) throw new Error('GitHub is down.');
+      });
+      return 'done';
+    });
+    await until(() => store.results.size === 1);
+    expect([times, store.results.get('g')]).toEqual([3, 'done']);
+  });
+
+  it('is waited for by close, so long as that waits, and told once by whoever follows', async () => {
+    const store = memoryDeliveries();
+    const github = await openTestGitHub();
+    const seen: string[] = [];
+    const answers = Promise.withResolvers<void>();
+    const take =
+      (by: string): Intake =>
+      async (event, later) => {
+        seen.push(`${by} ${titleOf(event)}`);
+        later?.(() => answers.promise);
+        return by;
+      };
+    store.add('g1', 'push', titled('one'));
+    const first = await dispatcher(store, take('first'), { github });
+    await until(() => seen.length === 1);
+    await first.close(1);
+    const second = await dispatcher(store, take('second'), { github });
+    store.add('g2', 'push', titled('two'));
+    second.wake();
+    await until(() => seen.length === 2);
+    answers.resolve();
+    await until(() => store.results.size === 2);
+    expect(seen).toEqual(['first one', 'second two']);
+    expect(store.results.get('g1')).toBe('first');
+  });
+
+  it('is told by the next process if this one died over it', async () => {
+    const store = memoryDeliveries();
+    store.add('g', 'push', push);
+    const told: string[] = [];
+    const stuck = Promise.withResolvers<void>();
+    const dead = await dispatcher(store, async (_event, later) => {
+      later?.(() => stuck.promise);
+      told.push('dead');
+      return 'done';
+    });
+    await until(() => told.length === 1);
+    await dead.close(1);
+    await dispatcher(store, async (_event, later) => {
+      later?.(async () => void told.push('next'));
+      return 'done';
+    });
+    await until(() => store.results.size === 1);
+    expect(told).toEqual(['dead', 'next']);
+    stuck.resolve();
+  });
+});
+
 it.each([
   ['not JSON', 'payload=%7B', /^Ignored: the body is no JSON object\.$/],
   ['JSON, but nothing', 'null', /^Ignored: the body is no JSON object\.$/],
@@ -207,7 +291,6 @@ it('follows a dispatcher that still works: nothing is handled twice, and the ord
     if (by === 'first') await slow;
     return 'done';
   };
-  const titled = (title: string) => ({ ...push, head_commit: { id: '1'.repeat(40), message: title } });
   store.add('g1', 'push', titled('one'));
   store.add('g2', 'push', titled('two'));
   const first = await dispatcher(store, take('first'), { github });

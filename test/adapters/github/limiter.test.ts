@@ -34,10 +34,11 @@ it('lets a burst through, twenty at a time', async () => {
 });
 
 it.each([
-  ['75 creations', create, 75, 80],
+  ['60 creations', create, 60, 80],
+  ['75 creations that people wait for', { ...create, priority: 0 }, 75, 80],
   ['850 points of writing', write, 170, 180],
   ['850 points of reading', read, 850, 900],
-])('keeps to %s a minute', async (_what, cost, minute, limit) => {
+] as const)('keeps to %s a minute', async (_what, cost, minute, limit) => {
   const seen = start(createLimiter(), limit * 2, cost);
   await jest.advanceTimersByTimeAsync(59_000);
   expect(seen.started).toBe(minute);
@@ -45,14 +46,27 @@ it.each([
   expect(seen.started).toBe(Math.min(2 * minute, limit * 2));
 });
 
-it('keeps to 480 creations an hour, and lets updates pass meanwhile', async () => {
+it('keeps to 420 creations an hour, and lets updates pass meanwhile', async () => {
   const limiter = createLimiter();
   const seen = start(limiter, 600, create);
   await jest.advanceTimersByTimeAsync(20 * 60_000);
-  expect(seen.started).toBe(480);
+  expect(seen.started).toBe(420);
   expect(start(limiter, 10, write).started).toBe(10);
   await jest.advanceTimersByTimeAsync(60 * 60_000);
   expect(seen.started).toBe(600);
+});
+
+it.each([
+  ['a minute', 1, 300, 15],
+  ['an hour', 20, 2_000, 60],
+])('what people wait for has a share of its own of the creations of %s', async (_what, minutes, others, share) => {
+  const limiter = createLimiter();
+  start(limiter, others, create);
+  start(limiter, others, { ...create, priority: 2 });
+  await jest.advanceTimersByTimeAsync(minutes * 60_000 - 2_000);
+  const people = start(limiter, 100, { ...create, priority: 0 });
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(people.started).toBe(share);
 });
 
 it('starts nothing while paused', async () => {

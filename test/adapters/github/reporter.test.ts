@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { notDeployed } from '#src/adapters/github/report/deployed.ts';
 import { createReporter } from '#src/adapters/github/reporter.ts';
+import { refusedKey } from '#src/model/button.ts';
 import type { Job } from '#src/model/run.ts';
 import { useNock } from '#test/nock.ts';
 import { failure, holding, reporters, states, success, tell } from './reporter-support.ts';
@@ -55,6 +56,23 @@ it('tells only what differs', async () => {
     ['lint', 'completed', 'success'],
     ['test', 'queued', null],
   ]);
+});
+
+it('shows the last press that was refused, on the attempt on which it was', async () => {
+  const hub = smallGitHub(nock);
+  const told = memoryTold();
+  const held = holding(view([ended('lint', failure)]));
+  const it = await reporter(held, told);
+  await tell(it);
+  await told.set(refusedKey({ id: 'lint', attempt: 1 }), '@eve pressed `Retry`, and it was refused: @eve may not.');
+  held.view = view([ended('lint', failure)]);
+  await tell(it);
+  expect(hub.checks[0]?.output.summary).toMatch(
+    /^⚠️ @\u200Beve pressed `Retry`, and it was refused: @\u200Beve may not\.\n\n/,
+  );
+  held.view = view([running('lint', { attempt: 2 })]);
+  await tell(it);
+  expect(hub.checks.at(-1)?.output.summary).not.toContain('refused');
 });
 
 it('refreshes the end of a growing log, without being told', async () => {

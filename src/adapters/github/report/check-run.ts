@@ -2,6 +2,7 @@ import type { Annotation } from '#src/model/annotation.ts';
 import { type Button, buttonsOf } from '#src/model/button.ts';
 import { duration } from '#src/model/duration.ts';
 import { harmless } from '#src/model/harmless.ts';
+import { quietMentions } from '#src/model/markdown.ts';
 import type { Outcome } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import { type Deployed, isDeployment, isReplaced, notDeployed, whyReplaced } from './deployed.ts';
@@ -43,11 +44,19 @@ export interface CheckAnnotation {
 /** More would take GitHub minutes and people hours; the summary says how many were left out. */
 const maxAnnotations = 1000;
 
-/** The check run of one job. `excerpt` is the part of its log that matters, '' if there is none. */
+/**
+ * The check run of one job. `excerpt` is the part of its log that matters, '' if there is none; `refused`: Markdown on the last
+ * press on one of its buttons that was refused.
+ */
 export function checkRunOf(
   view: RunView,
   job: Job,
-  extras: { readonly detailsUrl: string; readonly excerpt: string; readonly deployed?: Deployed },
+  extras: {
+    readonly detailsUrl: string;
+    readonly excerpt: string;
+    readonly deployed?: Deployed;
+    readonly refused?: string | null;
+  },
 ): CheckRun {
   const completed = job.state === 'completed' && job.outcome !== null;
   const deployed = extras.deployed ?? notDeployed;
@@ -58,12 +67,17 @@ export function checkRunOf(
     ...standing(view, job),
     startedAt: iso(job.startedAt),
     title: titleOf(headline(view, job, deployed)),
-    summary: cutBytes(summaryOf(view, job, extras.detailsUrl, deployed), maxBytes),
+    summary: cutBytes(`${refusal(extras.refused)}${summaryOf(view, job, extras.detailsUrl, deployed)}`, maxBytes),
     text: textOf(job, extras),
     annotations: completed ? checkAnnotations(job.annotations) : [],
     // What isn't there any more is neither rolled back nor promoted.
     actions: isReplaced(job, deployed) ? [] : buttonsOf({ ...job, cancel: job.cancel ?? view.run.cancel }),
   };
+}
+
+/** Before everything else: who pressed looks for what came of it. */
+function refusal(refused: string | null = null): string {
+  return refused === null ? '' : `⚠️ ${quietMentions(cut(refused, 2000).toWellFormed())}\n\n`;
 }
 
 function standing(view: RunView, job: Job): Pick<CheckRun, 'status' | 'conclusion' | 'completedAt'> {
