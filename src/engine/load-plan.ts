@@ -1,7 +1,7 @@
 import { loadPipeline } from '#src/dialects/index.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
 import { imageJobs } from '#src/model/environment.ts';
-import type { DeployTrigger, Trigger } from '#src/model/event.ts';
+import { type DeployTrigger, isAdded, type Trigger } from '#src/model/event.ts';
 import { type Outcome, PlatformError, UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec, Pipeline } from '#src/model/pipeline.ts';
 import type { Plan, PlannedJob } from '#src/model/plan.ts';
@@ -85,6 +85,9 @@ async function load(parts: Parts, run: Run, signal: AbortSignal): Promise<Loaded
     offers: offersOf(own.pipeline.environments),
   });
   if (planned.kind === 'refused') return ended({ kind: 'failure', reason: planned.message }, own.diagnostics);
+  // What is to be said of the file, the push's run says.
+  if (isAdded(trigger) && planned.plan.jobs.length > 0) return { ...planned, file: pipeline.file, diagnostics: [] };
+  if (isAdded(trigger)) return ended({ kind: 'skipped', reason: 'Pull requests add nothing to the jobs of a push.' });
   const chosen = parts.choose ? parts.choose(planned.plan) : planned.plan;
   return { kind: 'plan', plan: chosen, file: pipeline.file, diagnostics: own.diagnostics };
 }
@@ -150,6 +153,26 @@ async function defaultPipeline(
   const ref = `refs/heads/${repository.defaultBranch}`;
   const sha = await parts.source.resolve(repository, ref, signal);
   return sha === null ? null : await pipelineAt(parts, repository, { sha, ref }, signal);
+}
+
+/**
+ * By image job of the commit's own file: the image repository that it pushes to, as far as that is known without an event.
+ * Empty if there is no such file, or it has mistakes. Throws PlatformError if it can't be read.
+ */
+export async function imagesPushed(
+  parts: Pick<Parts, 'source'>,
+  repository: Repository,
+  commit: Commit,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  const loaded = await pipelineAt(parts, repository, commit, signal);
+  if (loaded.kind === 'ended') return {};
+  return Object.fromEntries(
+    loaded.pipeline.jobs.flatMap((job) => {
+      const image = job.kind === 'image' ? job.build.image : null;
+      return image === null || image.includes('${{') ? [] : [[job.id, image]];
+    }),
+  );
 }
 
 /** The preview of a pull request whose own file asks for one; what it is made of is the default branch's to say. */

@@ -1,6 +1,6 @@
 import { noRules } from '#src/model/deploy-rules.ts';
 import { quoted } from '#src/model/deploy/words.ts';
-import type { RerunEvent } from '#src/model/event.ts';
+import { isAdded, type RerunEvent } from '#src/model/event.ts';
 import { UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
@@ -23,13 +23,14 @@ export async function rerun(parts: Parts, event: RerunEvent, wake: Wake): Promis
 
 /** All failed jobs of every run of the commit; if none failed, all jobs of the newest run. */
 async function rerunCommit(parts: Parts, { repository, sha, actor }: RerunEvent, wake: Wake): Promise<string> {
-  const [newest, ...others] = await parts.store.runs.ofCommit(repository.id, sha);
+  const runs = await parts.store.runs.ofCommit(repository.id, sha);
+  const newest = runs.find(({ trigger }) => !isAdded(trigger));
   if (newest === undefined) return 'No run is known for this commit.';
   const answers: string[] = [];
-  for (const run of [newest, ...others]) {
+  for (const run of runs) {
     const view = await parts.store.runs.view(run.id);
     const chosen = (view?.jobs ?? []).filter(didFail);
-    const unplanned = view?.jobs.length === 0 && run.state === 'completed';
+    const unplanned = view?.jobs.length === 0 && run.state === 'completed' && !isAdded(run.trigger);
     if (chosen.length > 0 || unplanned) answers.push((await startOver(parts, run.id, chosen, actor, wake)).message);
   }
   if (answers.length > 0) return answers.join(' ');

@@ -1,8 +1,10 @@
 import { hasErrors } from '#src/model/diagnostic.ts';
+import { isAdded } from '#src/model/event.ts';
 import { conditionOf } from '#src/model/expression.ts';
 import { type Outcome, reasonOf } from '#src/model/outcome.ts';
 import { advance, type Job, type Run, type RunView } from '#src/model/run.ts';
-import { isHeld } from '#src/model/trust.ts';
+import { isHeld, isStrange } from '#src/model/trust.ts';
+import { afterPush, wakeAdded } from './added.ts';
 import { isPlatformError, outcomeOf } from './errors.ts';
 import { type Queued, queueDeploy } from './deploy/queue.ts';
 import { groupOf, leaveGroups, mayGo, mayQueue } from './groups.ts';
@@ -51,9 +53,12 @@ export async function driveRun(
   const view = await parts.store.runs.view(runId);
   if (view === null || view.run.state === 'completed') {
     parts.reporter.report(runId);
+    if (view !== null) await wakeAdded(parts, view.run, true, wake);
     return completed;
   }
-  return await moveOn(parts, view, wake);
+  const driven = await moveOn(parts, view, wake);
+  await wakeAdded(parts, view.run, driven.completed, wake);
+  return driven;
 }
 
 /** Plans the run, or answers what it waits for: an approval, or another try. Null: it goes on. */
@@ -68,6 +73,9 @@ async function planRun(
   if (known.kind === 'ended') return await failToPlan(parts, given, known, wake, failedFor);
   const { run } = known;
   if (run.state !== 'pending') return null;
+  if (isAdded(run.trigger) && isStrange(run)) {
+    return await finish(parts, run, { kind: 'skipped', reason: run.trust?.reason ?? '' }, wake);
+  }
   if (isHeld(run)) {
     if (run.note !== null) await parts.store.runs.note(run.id, null);
     parts.reporter.report(run.id);
@@ -173,6 +181,8 @@ async function moveOn(parts: Parts, given: RunView, wake: Wake): Promise<Driven>
 async function queueJob(parts: Parts, run: Run, job: Job, wake: Wake): Promise<Queued> {
   const { work } = job.plan;
   if (work.kind === 'deploy') return await queueDeploy(parts, run, job, work, wake);
+  const pushed = await afterPush(parts, run, job);
+  if (pushed.kind !== 'go') return pushed;
   const answer = await mayQueue(parts, run, job, wake);
   if (typeof answer === 'boolean') return answer ? { kind: 'go' } : { kind: 'wait', again: null };
   return { kind: 'end', outcome: answer };

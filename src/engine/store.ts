@@ -110,7 +110,7 @@ export interface RunStore {
     readonly keep: number | null;
     readonly limit: number;
   }): Promise<readonly { readonly runId: string; readonly jobs: readonly { id: string; attempts: number }[] }[]>;
-  /** Newest first. */
+  /** Newest first; without what a pull request would add (see isAdded) that isn't planned, or comes to nothing. */
   list(filter: {
     readonly repository?: string;
     readonly branch?: string;
@@ -119,9 +119,9 @@ export interface RunStore {
   }): Promise<readonly Run[]>;
   /** Runs of this head commit, newest first. */
   ofCommit(repositoryId: number, sha: string): Promise<readonly Run[]>;
-  /** Newest run of the branch's commits, by a push or by a pull request from it (not from a fork), for badges. `repository` is `owner/name`. */
+  /** Newest run of the branch's commits, by a push or by a pull request from it (not from a fork, nor what one adds), for badges. `repository` is `owner/name`. */
   ofBranch(repository: string, branch: string): Promise<Run | null>;
-  /** Newest run of the pull request (by number) that isn't a deploy run, or null. */
+  /** Newest run of the pull request (by number) that isn't a deploy run nor what was added to one (see isAdded), or null. */
   ofPullRequest(repositoryId: number, number: number): Promise<Run | null>;
   setPullRequest(id: string, number: number): Promise<void>;
   /** The run's commit was pushed again at this time (see Trigger.at); an earlier one changes nothing. */

@@ -65,6 +65,8 @@ export interface PullRequestTrigger extends TriggerBase {
   readonly fork: boolean;
   /** Who opened it; missing in what an older version stored. */
   readonly author?: { readonly login: string; readonly bot: boolean };
+  /** The commit's jobs are those of the push before it: this run has what a pull request gets beside them. */
+  readonly added?: true;
 }
 
 export interface MergeGroupTrigger extends TriggerBase {
@@ -176,13 +178,15 @@ export interface IgnoredEvent {
 
 /**
  * Two triggers with the same repository, sha and key are one run: a push to a branch and the pull
- * request from that branch share theirs, whichever arrives first.
+ * request from that branch share theirs, whichever arrives first. What a pull request that was opened later adds is
+ * a run of its own.
  */
 export function runKey(trigger: Trigger): string {
   switch (trigger.kind) {
     case 'push':
       return `refs/heads/${trigger.branch}`;
     case 'pull_request':
+      if (isAdded(trigger)) return `refs/pull/${trigger.number}/added`;
       return trigger.fork ? `refs/pull/${trigger.number}/head` : `refs/heads/${trigger.branch}`;
     case 'tag':
       return `refs/tags/${trigger.tag}`;
@@ -192,4 +196,9 @@ export function runKey(trigger: Trigger): string {
       // People write the environment in any letters, and are told so before its own are known.
       return `deploy/${trigger.environment.toLowerCase()}/${trigger.request}`;
   }
+}
+
+/** True for what a pull request adds to a commit that was pushed before it was opened: never the run of the commit's own jobs. */
+export function isAdded(trigger: Trigger): trigger is PullRequestTrigger & { readonly added: true } {
+  return trigger.kind === 'pull_request' && trigger.added === true;
 }

@@ -1,5 +1,5 @@
 import { EvaluationError, type Value } from '#src/model/evaluate.ts';
-import type { DeployTrigger, PullRequestTrigger, Trigger } from '#src/model/event.ts';
+import { type DeployTrigger, isAdded, type PullRequestTrigger, type Trigger } from '#src/model/event.ts';
 import { eventContext } from '#src/model/expression.ts';
 import { expandMatrix } from '#src/model/matrix.ts';
 import type { EnvironmentSpec, Pipeline } from '#src/model/pipeline.ts';
@@ -11,7 +11,7 @@ import { refuseOwnGroup, runConcurrency } from './concurrency.ts';
 import { chooseForDeploy, deployJobs, matchingEnvironments, refuseDeploy } from './deploy.ts';
 import { planInstances } from './instances.ts';
 import { withPriorities } from './priority.ts';
-import { PLAN_KEY, PREVIEW_KEY, type PreviewPlan, planJob, previewJob } from './pull-request.ts';
+import { addedImages, PLAN_KEY, PREVIEW_KEY, type PreviewPlan, planJob, previewJob } from './pull-request.ts';
 import { skipRequest } from './skip-ci.ts';
 import { imageTags } from './tags.ts';
 
@@ -57,7 +57,8 @@ export function plan(pipeline: Pipeline, trigger: Trigger, repository: Repositor
     const size = jobs.reduce((sum, job) => sum + JSON.stringify(job.work).length, 0);
     if (size > MAX_CHARACTERS) return { kind: 'refused', message: tooLarge(`${size} characters`, MAX_CHARACTERS) };
     const concurrency = runConcurrency(
-      pipeline.concurrency,
+      // The push's run has the group: the two would wait for each other, or one would end the other.
+      isAdded(trigger) ? null : pipeline.concurrency,
       eventContext(trigger, repository),
       trigger,
       options.strange,
@@ -97,7 +98,12 @@ function planJobs(
   const count = all.length + checks.length;
   if (count > MAX_JOBS) throw new EvaluationError(tooLarge(`${count} jobs`, MAX_JOBS));
   const between = checkJobs(environments, all);
-  const jobs = trigger.kind === 'deploy' ? jobsOfDeploy(trigger, all, environments, between, options.done) : all;
+  const jobs =
+    trigger.kind === 'deploy'
+      ? jobsOfDeploy(trigger, all, environments, between, options.done)
+      : isAdded(trigger)
+        ? addedImages(all, added.preview)
+        : all;
   const planned = withPriorities([
     ...jobs,
     ...deployJobs(environments, { all, jobs, environments: pipeline.environments }, trigger, event),

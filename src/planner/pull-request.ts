@@ -56,6 +56,30 @@ export function previewJob(
   };
 }
 
+/** Jobs by this name build for the preview what the run of the push built, and didn't push. */
+const imagePrefix = `${PREVIEW_KEY} `;
+
+/**
+ * The jobs that build the preview's images, where the run of the push has all others: what they need is that run's. They
+ * have names of their own, so that none stands for the push's job, which may be required.
+ */
+export function addedImages(all: readonly PlannedJob[], preview: PreviewPlan | null): readonly PlannedJob[] {
+  if (preview?.kind !== 'preview') return [];
+  const images = Object.values(preview.spec.images);
+  const wanted = all.filter((job) => job.work.kind === 'image' && images.includes(job.id));
+  const keys = new Map(wanted.map(({ key }) => [key, `${imagePrefix}${key}`]));
+  return wanted.map((job) => ({
+    ...job,
+    key: keys.get(job.key) ?? job.key,
+    needs: job.needs.map((need) => keys.get(need) ?? need),
+  }));
+}
+
+/** The job of the push's run that one of `addedImages` is made from. */
+export function keyAtPush(key: string): string {
+  return key.startsWith(imagePrefix) ? key.slice(imagePrefix.length) : key;
+}
+
 /** Says what a deployment of the commit would change. */
 export function planJob(environments: readonly string[]): PlannedJob {
   return { ...base, key: PLAN_KEY, id: 'slipway:plan', timeoutMinutes: 5, work: { kind: 'plan', environments } };

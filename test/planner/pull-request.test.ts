@@ -3,8 +3,9 @@ import { compileFile } from '#src/dialects/index.ts';
 import { environmentGroup } from '#src/model/concurrency.ts';
 import type { Trigger } from '#src/model/event.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
+import { keyAtPush } from '#src/planner/pull-request.ts';
 import { sha } from '#test/model/samples.ts';
-import { jobs, keys, pull, push, SHOP } from './planning.ts';
+import { jobs, keys, planned, pull, push, SHOP } from './planning.ts';
 
 describe('a pull request', () => {
   const PREVIEW = `${SHOP}
@@ -87,6 +88,39 @@ preview:
       key: 'preview',
       skip: 'Not yet.',
     });
+  });
+
+  const late = { ...pull(), added: true } as Trigger;
+
+  it.each<[string, Parameters<typeof jobs>[2], readonly string[]]>([
+    ['nothing', {}, []],
+    ['a plan', { showsPlan: true }, ['deployment plan']],
+    ['a preview', { preview }, ['preview image', 'preview']],
+    ['both', { preview, showsPlan: true }, ['preview image', 'preview', 'deployment plan']],
+    ['why there is no preview', { preview: { kind: 'skipped', reason: 'Not yet.' } }, ['preview']],
+    ['nothing, if a stranger opened it', { preview, showsPlan: true, strange: true }, []],
+  ])('that is opened after the push adds %s to it', (_, options, expected) => {
+    const list = jobs(`${noEnvironments}concurrency: all\n`, late, options);
+    expect(keys(list)).toEqual(expected);
+    expect(tagsOf(list)).toEqual(expected.includes('preview image') ? [sha] : []);
+  });
+
+  it('that is opened after the push builds the images behind the jobs of the push, in no group of the whole run', () => {
+    const file = `${noEnvironments.replace(
+      'image: { needs: test',
+      'base: { build: { image: ghcr.io/acme/base } }\n  image: { needs: [test, base]',
+    )}concurrency: all\n`;
+    const both = { kind: 'preview', spec: { ...spec, images: { a: 'image', b: 'base' } } } as const;
+    const list = jobs(file, late, { preview: both });
+    expect(list.map(({ key, id, needs }) => [key, id, needs])).toEqual([
+      ['preview base', 'base', []],
+      ['preview image', 'image', ['test', 'preview base']],
+      ['preview', 'slipway:preview', ['preview base', 'preview image']],
+    ]);
+    const answer = planned(file, late, { preview: both });
+    expect(answer).toMatchObject({ kind: 'plan', plan: { concurrency: null } });
+    expect(planned(file, pull())).toMatchObject({ kind: 'plan', plan: { concurrency: { group: 'all' } } });
+    expect(['preview base', 'image', 'preview'].map(keyAtPush)).toEqual(['base', 'image', 'preview']);
   });
 
   it.each<[string, Trigger, boolean | undefined]>([

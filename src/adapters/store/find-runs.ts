@@ -10,6 +10,9 @@ import { parts, stepsOf } from './steps.ts';
 /** A commit has a run for each branch, tag and deployment: more of them matter to nobody. */
 const runsOfCommit = 100;
 
+/** Runs that aren't those of a commit's own jobs. */
+const beside = ['deploy', 'added'];
+
 type Finds =
   | 'get'
   | 'unfinished'
@@ -71,7 +74,10 @@ export function findRuns(db: Database, dialect: Dialect): Pick<RunStore, Finds> 
     },
 
     async list({ repository, branch, before, limit }) {
-      let query = db.selectFrom('runs').selectAll();
+      let query = db
+        .selectFrom('runs')
+        .selectAll()
+        .where((eb) => eb.or([eb('kind', '<>', 'added'), eb('pipeline_file', 'is not', null)]));
       if (repository !== undefined) query = query.where('full_name', '=', repository.toLowerCase());
       if (branch !== undefined) query = query.where('branch', '=', branch);
       if (before !== undefined) query = query.where('id', '<', before);
@@ -97,7 +103,7 @@ export function findRuns(db: Database, dialect: Dialect): Pick<RunStore, Finds> 
         .selectAll()
         .where('full_name', '=', repository.toLowerCase())
         .where('branch', '=', branch)
-        .where('kind', '<>', 'deploy')
+        .where('kind', 'not in', beside)
         .orderBy('id', 'desc')
         .limit(1)
         .executeTakeFirst();
@@ -110,7 +116,7 @@ export function findRuns(db: Database, dialect: Dialect): Pick<RunStore, Finds> 
         .selectAll()
         .where('repository_id', '=', repositoryId)
         .where('pull_request', '=', number)
-        .where('kind', '<>', 'deploy')
+        .where('kind', 'not in', beside)
         .orderBy('id', 'desc')
         .limit(1)
         .executeTakeFirst();

@@ -1,5 +1,5 @@
 import type { NewRun } from '#src/engine/store.ts';
-import { runKey } from '#src/model/event.ts';
+import { isAdded, runKey } from '#src/model/event.ts';
 import type { PlannedJob } from '#src/model/plan.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Attempt, Cancellation, Job, Run, Step } from '#src/model/run.ts';
@@ -128,7 +128,7 @@ export function newRun(id: string, { repository, trigger, pullRequest, at }: New
     repository: JSON.stringify(repository),
     sha: trigger.sha,
     run_key: runKey(trigger),
-    kind: trigger.kind,
+    kind: isAdded(trigger) ? 'added' : trigger.kind,
     branch: branchOf(trigger),
     trigger: JSON.stringify(trigger),
     state: 'pending',

@@ -1,4 +1,5 @@
 import { cancelledBy } from '#src/model/cancel.ts';
+import { isAdded } from '#src/model/event.ts';
 import { quoted } from '#src/model/deploy/words.ts';
 import { reasonOf, UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
@@ -85,7 +86,7 @@ export const runJob: Handler<'run'> = async (context, { job }) => {
   return await again(context, view, over);
 };
 
-/** Runs of the head that the comment was written about, newest first. */
+/** Runs of the head that the comment was written about, newest first; what a pull request added to one comes last. */
 async function runsOfHead(context: Context, command: string): Promise<readonly RunView[]> {
   const { parts, event } = context;
   const head = await context.head();
@@ -99,7 +100,9 @@ async function runsOfHead(context: Context, command: string): Promise<readonly R
       .filter((run) => run.pullRequest === event.number || run.trigger.kind !== 'deploy')
       .map((run) => parts.store.runs.view(run.id)),
   );
-  const found = views.filter((view) => view !== null);
+  const known = views.filter((view) => view !== null);
+  const [added, own] = [true, false].map((is) => known.filter(({ run }) => isAdded(run.trigger) === is));
+  const found = [...(own ?? []), ...(added ?? []).filter(({ jobs }) => jobs.length > 0)];
   if (found.length === 0) throw new UserError(`No run of the head \`${sha}\` is known.`);
   return found;
 }

@@ -1,3 +1,4 @@
+import { isAdded } from '#src/model/event.ts';
 import { UserError } from '#src/model/outcome.ts';
 import { fullName } from '#src/model/repository.ts';
 import type { Run } from '#src/model/run.ts';
@@ -57,6 +58,7 @@ async function waitingOf(
   const { runs } = parts.store;
   const all: Run[] = [];
   for (const run of await runs.unfinishedOfPullRequest(repository.id, number)) {
+    if (isAdded(run.trigger)) continue;
     // The comment may be quicker than the run.
     const undecided = run.trust === null && run.state === 'pending' && run.cancel === null;
     all.push(undecided ? await settleTrust(parts, run, AbortSignal.timeout(120_000)) : run);

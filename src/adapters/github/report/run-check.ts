@@ -1,5 +1,6 @@
 import { runButtons } from '#src/model/button.ts';
 import type { Diagnostic } from '#src/model/diagnostic.ts';
+import { isAdded } from '#src/model/event.ts';
 import { reasonOf } from '#src/model/outcome.ts';
 import type { Run, RunView } from '#src/model/run.ts';
 import { isHeld } from '#src/model/trust.ts';
@@ -20,6 +21,8 @@ export function runCheckOf(
   extras: { readonly detailsUrl: string; readonly externalId: string },
 ): CheckRun | null {
   const { run, jobs } = view;
+  // The push's run has said what there is to say, but that this one couldn't be planned.
+  if (isAdded(run.trigger) && jobs.length === 0 && run.outcome?.kind !== 'broken') return null;
   if (isHeld(run)) return heldCheck(run, extras);
   if (run.state === 'pending' && run.note !== null) return waitingCheck(run, run.note, extras);
   // It was shown as waiting for an approval, which it has.
