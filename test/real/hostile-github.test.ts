@@ -189,6 +189,7 @@ async function hostileTown(seed: number) {
       contentPerHour: 1e6,
       reservePerMinute: 0,
       reservePerHour: 0,
+      signsPerMinute: 0,
     },
   });
   const store = await openStore({ path: join(home, 'slipway.sqlite'), clock: { now: Date.now } });

@@ -43,7 +43,7 @@ export function createForge(github: Pick<GitHub, 'client'>, settleMs = 10_000): 
         ask(repository, (client, at) =>
           client.rest.reactions.createForIssueComment({
             ...at,
-            ...(reaction === 'eyes' ? { request: { ...at.request, patienceMs: eyesMs } } : {}),
+            ...(reaction === 'eyes' ? { request: { ...at.request, patienceMs: eyesMs, sign: true } } : {}),
             comment_id: commentId,
             content: reaction,
           }),

@@ -42,6 +42,7 @@ export interface GitHub {
 export interface Urgency {
   readonly priority?: Cost['priority'];
   readonly patienceMs?: number;
+  readonly sign?: boolean;
   /** Once it is aborted no request begins any more; one under way goes on. */
   readonly until?: AbortSignal;
 }
@@ -238,6 +239,7 @@ function costOf(method: string, urgency: Urgency): Cost {
     content: method === 'POST',
     priority: urgency.priority ?? 1,
     patienceMs: urgency.patienceMs ?? null,
+    sign: urgency.sign ?? false,
   };
 }
 

@@ -10,6 +10,8 @@ export interface Cost {
   readonly priority: 0 | 1 | 2;
   /** Milliseconds after which it isn't worth starting any more; null: never. */
   readonly patienceMs: number | null;
+  /** A sign that somebody was heard, which has a share of its own: the answers to many may not keep it from one. */
+  readonly sign?: boolean;
 }
 
 export interface Limiter {
@@ -34,6 +36,7 @@ const githubs: Limits = {
   contentPerHour: 480,
   reservePerMinute: 15,
   reservePerHour: 60,
+  signsPerMinute: 5,
 };
 
 export interface Limits {
@@ -45,6 +48,8 @@ export interface Limits {
   readonly reservePerMinute: number;
   /** Of `contentPerHour`, likewise. */
   readonly reservePerHour: number;
+  /** Of `reservePerMinute`, what only signs may use. */
+  readonly signsPerMinute: number;
 }
 
 const minute = 60_000;
@@ -145,12 +150,10 @@ export function createLimiter(limits: Limits = githubs): Limiter {
   }
 
   /** Whoever may not use the reserve waits until there would be room for it, too. */
-  function contentFreeAt({ priority }: Cost, now: number): number {
-    const reserved = priority > 0;
-    return Math.max(
-      perMinute.freeAt(1 + (reserved ? limits.reservePerMinute : 0), now),
-      perHour.freeAt(1 + (reserved ? limits.reservePerHour : 0), now),
-    );
+  function contentFreeAt({ priority, sign = false }: Cost, now: number): number {
+    const ofPeople = priority === 0;
+    const kept = ofPeople ? (sign ? 0 : limits.signsPerMinute) : limits.reservePerMinute;
+    return Math.max(perMinute.freeAt(1 + kept, now), perHour.freeAt(1 + (ofPeople ? 0 : limits.reservePerHour), now));
   }
 
   function spend(cost: Cost, now: number): void {

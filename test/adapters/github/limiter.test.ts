@@ -35,7 +35,8 @@ it('lets a burst through, twenty at a time', async () => {
 
 it.each([
   ['60 creations', create, 60, 80],
-  ['75 creations that people wait for', { ...create, priority: 0 }, 75, 80],
+  ['70 creations that people wait for', { ...create, priority: 0 }, 70, 80],
+  ['75 signs', { ...create, priority: 0, sign: true }, 75, 80],
   ['850 points of writing', write, 170, 180],
   ['850 points of reading', read, 850, 900],
 ] as const)('keeps to %s a minute', async (_what, cost, minute, limit) => {
@@ -57,7 +58,7 @@ it('keeps to 420 creations an hour, and lets updates pass meanwhile', async () =
 });
 
 it.each([
-  ['a minute', 1, 300, 15],
+  ['a minute', 1, 300, 10],
   ['an hour', 20, 2_000, 60],
 ])('what people wait for has a share of its own of the creations of %s', async (_what, minutes, others, share) => {
   const limiter = createLimiter();
@@ -67,6 +68,14 @@ it.each([
   const people = start(limiter, 100, { ...create, priority: 0 });
   await jest.advanceTimersByTimeAsync(1_000);
   expect(people.started).toBe(share);
+});
+
+it('a sign that a command was heard comes at once, however many were answered before', async () => {
+  const limiter = createLimiter();
+  start(limiter, 200, { ...create, priority: 0 });
+  await jest.advanceTimersByTimeAsync(30_000);
+  const eyes = start(limiter, 1, { ...create, priority: 0, sign: true });
+  expect(eyes.started).toBe(1);
 });
 
 it('starts nothing while paused', async () => {
