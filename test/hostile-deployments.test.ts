@@ -84,7 +84,7 @@ describe.each(each)('%s', (_shown, text) => {
       tag: text,
       problem: null,
       current: record,
-      images: [{ cluster: text, workload: text, container: text, now: text, next: null, job: text }],
+      images: [{ cluster: text, workload: text, container: text, now: text, why: text, next: null, job: text }],
       files: [],
       conditions: [{ met: false, text: quoted(text) }],
       strategy: { kind: 'canary', steps: [{ kind: 'probe', url: text }] },

@@ -77,6 +77,7 @@ describe('a plan', () => {
         cluster: null,
         job: 'image',
         now: 'registry.example/acme/shop:0.9',
+        why: null,
         next: null,
       },
       expect.objectContaining({ workload: 'shop/worker' }),

@@ -14,6 +14,7 @@ import { askerOf } from './asker.ts';
 import { earlierCommit } from './moved-tag.ts';
 import { orderFacts } from './order.ts';
 import { somebodyOf } from './permission.ts';
+import { refusalsOf } from './refusals.ts';
 
 /**
  * What the decision about a deploy job depends on, as it is now. Only what its rules need is asked for. What GitHub, git or
@@ -56,7 +57,7 @@ export async function factsOf(parts: Parts, run: Run, job: Job, work: DeployWork
     operator,
     person,
     people,
-    refusals: refusalsOf(parts, run, work),
+    refusals: refusalsOf(parts, repository, skipsRules(mode) ? { ...work, strategy: null } : work),
     tag,
     jobs: imageJobs(work),
     images,
@@ -127,13 +128,6 @@ async function imagesOf(
     }),
   );
   return Object.fromEntries(found.flatMap(([job, image]) => (image === undefined ? [] : [[job, image]])));
-}
-
-function refusalsOf({ policy }: Pick<Parts, 'policy'>, { repository }: Run, work: DeployWork): readonly string[] {
-  const all = work.gitops
-    ? [policy.refuseGitOps(repository, work.gitops.repository)]
-    : work.rollout.map((target) => policy.refuseRollout(repository, target));
-  return [...new Set(all.filter((refusal) => refusal !== null))];
 }
 
 /** Names of this run's jobs that succeeded: checks of that name are Slipway's, and GitHub may hear of them late. */

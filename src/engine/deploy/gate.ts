@@ -49,14 +49,28 @@ export interface Wish {
   /** Digests by image job, as far as they are known by now: what isn't built yet is missing. */
   readonly images: Readonly<Record<string, string>>;
   readonly overLock?: boolean;
+  /** Why the operator's file doesn't allow it, sentences. */
+  readonly refusals: readonly string[];
 }
 
 /**
- * Why this can't be deployed now, a sentence for who asks (permission, lock, window, protected checks, order), or null. What
+ * Why this can't be deployed now, a sentence for who asks (permission, the operator's file, lock, window, protected checks, order), or null. What
  * isn't built yet runs nowhere. Throws PlatformError if GitHub or the store fails.
  */
 export async function refuseNow(parts: Parts, wish: Wish): Promise<string | null> {
-  const { repository, environment, rules, mode, via, sha, images, login, operator = false, overLock = false } = wish;
+  const {
+    repository,
+    environment,
+    rules,
+    mode,
+    via,
+    sha,
+    images,
+    login,
+    refusals,
+    operator = false,
+    overLock = false,
+  } = wish;
   const people = { environment: rules.allow, operator: parts.policy.deployers(repository, environment) };
   const skips = skipsRules(mode);
   const [person, locks, checks, order] = await Promise.all([
@@ -81,7 +95,7 @@ export async function refuseNow(parts: Parts, wish: Wish): Promise<string | null
       operator,
       person,
       people,
-      refusals: [],
+      refusals,
       tag: null,
       jobs: wish.jobs ?? Object.keys(images),
       images,

@@ -42,7 +42,7 @@ function summary({ images, files, conditions }: DeployPlan, what: string): strin
 function imagesText({ images, files }: DeployPlan): string {
   if (files.length > 0) return files.map((line) => `- ${escapeMarkdown(line)}`).join('\n');
   if (images.length === 0) return '';
-  return markdownTable(
+  const table = markdownTable(
     ['Workload', 'Container', 'Now', 'Then'],
     images.map((image) => [
       codeIn(`${image.cluster === null ? '' : `${image.cluster}: `}${image.workload}`),
@@ -51,6 +51,10 @@ function imagesText({ images, files }: DeployPlan): string {
       nextCell(image),
     ]),
   );
+  const reasons = [...new Set(images.flatMap(({ why }) => why ?? []))];
+  if (reasons.length === 0) return table;
+  const lines = reasons.map((why) => `- What runs now can't be seen. ${escapeMarkdown(why)}`);
+  return `${table}\n\n${lines.join('\n')}`;
 }
 
 function nextCell({ now, next, job }: PlannedImage): string {

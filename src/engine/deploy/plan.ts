@@ -5,6 +5,7 @@ import { lockInTheWay, lockText } from '#src/model/deploy/locks.ts';
 import { judgeOrder } from '#src/model/deploy/order.ts';
 import { isOpen, nextOpening, openingText, windowsText } from '#src/model/deploy/windows.ts';
 import { list, quoted } from '#src/model/deploy/words.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { EnvironmentSpec } from '#src/model/pipeline.ts';
 import type { Repository } from '#src/model/repository.ts';
 import { suggestion } from '#src/model/suggest.ts';
@@ -12,6 +13,7 @@ import type { Parts } from '#src/engine/parts.ts';
 import type { Comparison } from '#src/engine/ports-forge.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { refusePerson } from './permission.ts';
+import { refusalsOf } from './refusals.ts';
 import { type EnvironmentStatus, whereIs } from './where.ts';
 
 export { planText } from './plan-text.ts';
@@ -45,6 +47,8 @@ export interface PlannedImage {
   readonly job: string;
   /** Null: nothing is known of what runs. */
   readonly now: string | null;
+  /** Why the cluster didn't tell what runs, a sentence with the workload's name, or null: it did. */
+  readonly why: string | null;
   /** Null: it isn't built yet. */
   readonly next: string | null;
 }
@@ -159,9 +163,15 @@ async function imagesOf(
   return Promise.all(
     spec.rollout.map(async (target): Promise<PlannedImage> => {
       const workload = `${target.namespace}/${target.name}`;
-      const live = await parts.cluster
-        .inspect(target, AbortSignal.any([signal, AbortSignal.timeout(inspectMs)]))
-        .catch(() => null);
+      const deadline = AbortSignal.timeout(inspectMs);
+      let why: string | null = null;
+      const live = await parts.cluster.inspect(target, AbortSignal.any([signal, deadline])).catch((error: unknown) => {
+        const said = error instanceof UserError || error instanceof PlatformError ? error.message : null;
+        const reason =
+          said ?? (deadline.aborted ? "the cluster didn't answer within 5 s." : "the cluster couldn't be asked.");
+        why = `${workload}: ${reason}`;
+        return null;
+      });
       signal.throwIfAborted();
       const recorded = current?.changes.find(
         (change) =>
@@ -169,12 +179,14 @@ async function imagesOf(
           (change.container ?? target.container) === target.container &&
           (change.cluster ?? null) === target.cluster,
       );
+      const running = live?.images[target.container] ?? null;
       return {
         workload,
         container: target.container,
         cluster: target.cluster,
         job: target.image,
-        now: live?.images[target.container] ?? recorded?.after ?? null,
+        now: running ?? recorded?.after ?? null,
+        why: running === null && why === null ? `${workload} has no container ${quoted(target.container)}.` : why,
         next: built[target.image] ?? null,
       };
     }),
@@ -185,18 +197,14 @@ async function imagesOf(
 async function conditionsOf(
   parts: Parts,
   { repository, sha, by }: PlanRequest,
-  { name, rules, rollout, gitops }: EnvironmentSpec,
+  spec: EnvironmentSpec,
   statuses: readonly EnvironmentStatus[],
   built: Readonly<Record<string, string>>,
 ): Promise<readonly Condition[]> {
-  const { store, forge, clock, policy } = parts;
+  const { store, forge, clock } = parts;
+  const { name, rules, rollout } = spec;
   const conditions: Condition[] = [];
-  const touched = gitops
-    ? [policy.refuseGitOps(repository, gitops.repository)]
-    : rollout.map((target) => policy.refuseRollout(repository, target));
-  for (const text of new Set(touched)) {
-    if (text !== null) conditions.push({ what: 'operator', met: false, text });
-  }
+  for (const text of refusalsOf(parts, repository, spec)) conditions.push({ what: 'operator', met: false, text });
   if (by !== null) {
     const refused = await known(refusePerson(parts, repository, name, rules.allow, by));
     const unknown = `GitHub doesn't say now whether @${by} may deploy here.`;

@@ -12,6 +12,7 @@ import type { Parts } from '#src/engine/parts.ts';
 import type { DeploymentRecord } from '#src/engine/store-deployments.ts';
 import { allowedNow, environmentCalled, guess, knownEnvironments, nameAmong } from './environment.ts';
 import { refuseNow, type Wish } from './gate.ts';
+import { pushRefusals, refusalsOf } from './refusals.ts';
 
 /** Who asks for a deployment, and by what. `operator`: the server's own command line, which needs no role on GitHub. */
 export interface Asker {
@@ -74,7 +75,9 @@ export async function requestDeploy(parts: Parts, ask: DeployAsk, wake: Wake): P
   return await settled(parts, { ...ask, mode: 'deploy', subject: ask.environment }, wake, async () => {
     const spec = environmentCalled(await knownEnvironments(parts, repository), ask.environment, repository);
     const images = await builtImages(parts, repository, commit.sha, spec);
-    await refuse(parts, wishOf(ask, spec, { mode: 'deploy', sha: commit.sha, images }));
+    const pushes = await pushRefusals(parts, repository, commit, { jobs: imageJobs(spec), built: images });
+    const refusals = [...refusalsOf(parts, repository, spec), ...pushes];
+    await refuse(parts, wishOf(ask, spec, { mode: 'deploy', sha: commit.sha, images, refusals }));
     return {
       ...triggerOf(ask, 'deploy', spec.name),
       sha: commit.sha,
@@ -117,7 +120,13 @@ export async function requestRollback(parts: Parts, ask: RollbackAsk, wake: Wake
     const { record } = target;
     const { rollout, images } = restored(record);
     const { allow = null } = now ?? (history[0] ?? record).details;
-    const wish = wishOf(ask, { name: environment, allow }, { mode: 'rollback', sha: record.sha, images });
+    const work = (await parts.store.runs.job(record.jobId))?.plan.work;
+    const refusals = refusalsOf(parts, repository, {
+      rollout,
+      gitops: work?.kind === 'deploy' ? (work.gitops ?? null) : null,
+    });
+    const what = { mode: 'rollback', sha: record.sha, images, refusals } as const;
+    const wish = wishOf(ask, { name: environment, allow }, what);
     await refuse(parts, overLock ? { ...wish, overLock } : wish);
     await refuseSecond(parts, repository, environment, ask.to);
     await endOthers(parts, repository, environment, ask, wake);
@@ -155,7 +164,8 @@ export async function requestPromote(parts: Parts, ask: PromoteAsk, wake: Wake):
         `${quoted(to.name)} rolls out ${names}, of which no image was deployed to ${quoted(from.name)}. Deploy the commit by itself: \`/deploy ${to.name} ${record.sha}\`.`,
       );
     }
-    await refuse(parts, wishOf(ask, to, { mode: 'promote', sha: record.sha, images }));
+    const refusals = refusalsOf(parts, repository, to);
+    await refuse(parts, wishOf(ask, to, { mode: 'promote', sha: record.sha, images, refusals }));
     return {
       ...triggerOf(ask, 'promote', to.name),
       ...(await commitOf(parts, record, repository)),
@@ -241,7 +251,7 @@ export async function askedBefore(
 function wishOf(
   ask: { readonly repository: Repository; readonly by: Asker },
   environment: EnvironmentSpec | { readonly name: string; readonly allow: Wish['rules']['allow'] },
-  what: Pick<Wish, 'mode' | 'sha' | 'images'>,
+  what: Pick<Wish, 'mode' | 'sha' | 'images' | 'refusals'>,
 ): Wish {
   const { by, repository } = ask;
   const rules = 'rules' in environment ? environment.rules : { ...noRules, allow: environment.allow };
