@@ -21,7 +21,7 @@ export async function rerun(parts: Parts, event: RerunEvent, wake: Wake): Promis
   return (await startOver(parts, run.id, job === null ? [] : [job], event.actor, wake)).message;
 }
 
-/** All failed jobs of every run of the commit; if none failed, all jobs of the newest run. */
+/** All failed jobs of every run of the commit; if none failed, all jobs of the newest run, and what pull requests added. */
 async function rerunCommit(parts: Parts, { repository, sha, actor }: RerunEvent, wake: Wake): Promise<string> {
   const runs = await parts.store.runs.ofCommit(repository.id, sha);
   const newest = runs.find(({ trigger }) => !isAdded(trigger));
@@ -34,9 +34,12 @@ async function rerunCommit(parts: Parts, { repository, sha, actor }: RerunEvent,
     if (chosen.length > 0 || unplanned) answers.push((await startOver(parts, run.id, chosen, actor, wake)).message);
   }
   if (answers.length > 0) return answers.join(' ');
-  const view = await parts.store.runs.view(newest.id);
-  const all = (view?.jobs ?? []).filter((job) => job.plan.skip === null && job.plan.work.kind !== 'deploy');
-  return (await startOver(parts, newest.id, all, actor, wake)).message;
+  for (const run of [newest, ...runs.filter(({ trigger }) => isAdded(trigger))]) {
+    const view = await parts.store.runs.view(run.id);
+    const all = (view?.jobs ?? []).filter((job) => job.plan.skip === null && job.plan.work.kind !== 'deploy');
+    if (run === newest || all.length > 0) answers.push((await startOver(parts, run.id, all, actor, wake)).message);
+  }
+  return answers.join(' ');
 }
 
 export function didFail(job: Job): boolean {

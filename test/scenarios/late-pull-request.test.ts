@@ -234,6 +234,17 @@ describe('what a pull request added', () => {
     expect(s.executor.requests).toHaveLength(1);
   });
 
+  it('runs again with the whole commit', async () => {
+    const s = await world();
+    await s.play(early());
+    await s.opened();
+    await s.over();
+    await s.engine.intake({ kind: 'rerun', repository, sha: 'b2', actor: 'ada', externalId: null });
+    const views = await s.over();
+    expect(views.map(outcomes)).toEqual([whole, added]);
+    expect(views.flatMap(({ jobs: ran }) => ran.map((job) => job.attempt))).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
   it('is not the run of the head', async () => {
     const s = await world(all, {
       build: ({ tags }) => (tags.length > 0 ? { failure: 'no' } : {}),
