@@ -16,13 +16,34 @@ export async function deployedOf(
   if (work.kind !== 'deploy' && work.kind !== 'preview') return { record: null, images: {}, approvals: [] };
   const record = await store.deployments.ofJob(job.id);
   const approvals = await store.approvals.of(job.id, job.attempt);
-  return { record, approvals, images: await imagesOf(store, run, work, record) };
+  const images = await imagesOf(store, run, work, record);
+  if (record !== null) return { record, approvals, images };
+  return { record, approvals, images, now: await nowOf(store, run, work) };
+}
+
+/** What the environment's last healthy deployment left there. */
+async function nowOf(
+  { deployments }: Pick<Store, 'deployments'>,
+  { repository }: Run,
+  { environment }: DeployWork | PreviewWork,
+): Promise<Readonly<Record<string, string>>> {
+  const last = await deployments.lastHealthy(repository.id, environment, null);
+  return last?.state === 'success' ? placesOf(last) : {};
 }
 
 interface Deployed {
   readonly record: DeploymentRecord | null;
   readonly images: Readonly<Record<string, string>>;
   readonly approvals: readonly Approval[];
+  /** What runs there as long as it hasn't begun, by the same keys, as far as it is known. */
+  readonly now?: Readonly<Record<string, string>>;
+}
+
+function placesOf({ changes }: DeploymentRecord): Readonly<Record<string, string>> {
+  const entries = changes
+    .filter(({ after }) => after !== '')
+    .map(({ cluster, workload, container, after }) => [placeOf(cluster ?? null, workload, container ?? null), after]);
+  return Object.fromEntries(entries);
 }
 
 async function imagesOf(
@@ -31,14 +52,8 @@ async function imagesOf(
   work: DeployWork | PreviewWork,
   record: DeploymentRecord | null,
 ): Promise<Readonly<Record<string, string>>> {
-  const changes = (record?.changes ?? []).filter(({ after }) => after !== '');
-  if (changes.length > 0) {
-    const entries = changes.map(({ cluster, workload, container, after }) => [
-      placeOf(cluster ?? null, workload, container ?? null),
-      after,
-    ]);
-    return Object.fromEntries(entries);
-  }
+  const places = record === null ? {} : placesOf(record);
+  if (Object.keys(places).length > 0) return places;
   const byJob = await imagesByJob(store, run, work, record);
   if (work.kind === 'preview' || work.rollout.length === 0) return byJob;
   const entries = work.rollout.flatMap(({ cluster, namespace, name, container, image }) => {

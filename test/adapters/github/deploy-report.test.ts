@@ -32,6 +32,21 @@ describe('an approval', () => {
 describe('what is deployed', () => {
   const images = { 'shop/api/server': digest };
 
+  it('is no table of what is there as long as it has not begun', () => {
+    const now = { 'shop/api/server': digest.replace('0123', 'aaaa') };
+    const deployed = { record: null, images, now, approvals: [] };
+    const wanted = show(waits(approval), {}, deployed).check.summary;
+    expect(wanted).toContain('| Workload | Now | Would get |');
+    expect(wanted).toMatch(/shop\/api\/server \| `ghcr\.io\/acme\/shop@sha256:aaaa\w+` \| `\S+:0123\w+` \|/);
+    const unknown = show(waits(approval), {}, { record: null, images, approvals: [] }).check.summary;
+    expect(unknown).toMatch(/shop\/api\/server \| – \| `\S+:0123\w+` \|/);
+    // What runs changes after its end, and nobody tells it again.
+    const rejected = ended('d', { kind: 'cancelled', reason: 'Rejected by @bob.' }, { plan });
+    const over = show(rejected, {}, deployed).check.summary;
+    expect(over).toContain('| Workload | Would have got |');
+    expect(over).not.toMatch(/After|Now|sha256:aaaa/);
+  });
+
   it('stands on the check run: environment, commit, by whom, images, times', () => {
     const said = { jobId: 'd', attempt: 1, at: 1, decision: 'approve' } as const;
     const approvals = [

@@ -12,6 +12,8 @@ export interface Deployed {
   readonly record: DeploymentRecord | null;
   /** The images that it rolls out, as far as they are known: by workload and container, or by image job. */
   readonly images: Readonly<Record<string, string>>;
+  /** What runs there as long as it hasn't begun, as the last healthy deployment left it: by the same keys. */
+  readonly now?: Readonly<Record<string, string>>;
   /** What people decided on it in this attempt, oldest first. */
   readonly approvals: readonly Approval[];
 }
@@ -57,7 +59,7 @@ export function factsOf(view: RunView, job: Job, deployed: Deployed): string {
     ['Times', times(view, job)],
   ];
   const table = markdownTable(['', ''], facts);
-  return [table, job.report === '' ? imagesOf(deployed) : ''].filter((part) => part !== '').join('\n\n');
+  return [table, job.report === '' ? imagesOf(job, deployed) : ''].filter((part) => part !== '').join('\n\n');
 }
 
 /** Job.report, whose words the engine has made harmless, as it may stand among others: what is cut can't swallow what follows. */
@@ -127,25 +129,45 @@ function times({ run }: RunView, { queuedAt, startedAt, finishedAt }: Job): stri
   return parts.filter((part) => part !== '').join(', ');
 }
 
-function imagesOf({ record, images }: Deployed): string {
-  const changes = record?.changes ?? [];
-  const rows =
-    changes.length > 0
-      ? changes.map(({ workload, container, before, after, said }) => [
-          escapeMarkdown(container === undefined ? workload : `${workload} (${container})`),
-          codeIn(before === null ? '' : shortImage(before)),
-          codeIn(shortImage(after)),
-          escapeMarkdown(cut(said ?? '', 300)),
-        ])
-      : Object.entries(images).map(([what, image]) => [
-          escapeMarkdown(what),
-          codeIn(''),
-          codeIn(shortImage(image)),
-          '',
-        ]);
+function imagesOf(job: Job, deployed: Deployed): string {
+  const changes = deployed.record?.changes ?? [];
+  if (changes.length === 0) return wishesOf(job, deployed);
+  const rows = changes.map(({ workload, container, before, after, said }) => [
+    escapeMarkdown(container === undefined ? workload : `${workload} (${container})`),
+    codeIn(before === null ? '' : shortImage(before)),
+    codeIn(shortImage(after)),
+    escapeMarkdown(cut(said ?? '', 300)),
+  ]);
+  return changes.some(({ said }) => said)
+    ? tableOf(['Workload', 'Before', 'After', 'What was seen'], rows)
+    : tableOf(
+        ['Workload', 'Before', 'After'],
+        rows.map((row) => row.slice(0, 3)),
+      );
+}
+
+/** Nothing was changed yet, or ever: what would have been mustn't read as what is. */
+function wishesOf(job: Job, { record, images, now = {} }: Deployed): string {
+  const wishes = Object.entries(images);
+  if (job.state === 'completed' && job.outcome?.kind !== 'success') {
+    return tableOf(
+      ['Workload', 'Would have got'],
+      wishes.map(([what, image]) => [escapeMarkdown(what), codeIn(shortImage(image))]),
+    );
+  }
+  const rows = wishes.map(([what, image]) => [
+    escapeMarkdown(what),
+    codeIn(shortImage((Object.hasOwn(now, what) ? now[what] : undefined) ?? '')),
+    codeIn(shortImage(image)),
+  ]);
+  return tableOf(record === null ? ['Workload', 'Now', 'Would get'] : ['Workload', 'Before', 'Gets'], rows);
+}
+
+function tableOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return '';
-  const more = rows.length > maxRows ? [[`… and ${rows.length - maxRows} more`, '', '', '']] : [];
-  return markdownTable(['Workload', 'Before', 'After', ''], [...rows.slice(0, maxRows), ...more]);
+  const blank = headings.slice(1).map(() => '');
+  const more = rows.length > maxRows ? [[`… and ${rows.length - maxRows} more`, ...blank]] : [];
+  return markdownTable(headings, [...rows.slice(0, maxRows), ...more]);
 }
 
 /** `ghcr.io/acme/shop@sha256:0123456789ab`: enough of a digest to tell it from others. */
