@@ -220,6 +220,19 @@ it('lists its commands on /help, to everybody', async () => {
   expect(s.forge.comments[0]?.body).toContain('/deploy ENV [REF]');
 });
 
+it('says on /help where the operator lets fewer people deploy, but not whom', async () => {
+  const rule = { permission: null, people: ['secretary'], teams: [] };
+  const deployers = (_: unknown, name: string) => (name === 'production' ? rule : null);
+  const s = await scenario(options({ policy: { deployers } }));
+  await s.engine.intake(comment('/help', { actor: 'eve' }));
+  const body = s.forge.comments[0]?.body ?? '';
+  expect(body).toContain(
+    "| `production` | people with write permission, as far as the operator's rule allows them too |",
+  );
+  expect(body).toContain('| `staging` | people with write permission |');
+  expect(body).not.toContain('secretary');
+});
+
 it('a push to the branch of an environment deploys it', async () => {
   const text = pipeline.replace('on: { tag: "v*" }', 'on: { branch: main }');
   const s = await scenario(options({ commits: { a1: { 'slipway.yml': text } } }));

@@ -48,16 +48,22 @@ export const help: Handler<'help'> = async (context) => {
     return [];
   });
   const aliases = Object.entries(context.parts.policy.aliases(context.event.repository));
-  const parts = [helpText(), environmentsText(environments), aliasesText(aliases)];
+  const { parts: all, event } = context;
+  const isRestricted = (name: string): boolean => all.policy.deployers(event.repository, name) !== null;
+  const parts = [helpText(), environmentsText(environments, isRestricted), aliasesText(aliases)];
   return done('Listed the commands.', parts.filter((part) => part !== '').join('\n\n'));
 };
 
-function environmentsText(environments: readonly EnvironmentSpec[]): string {
+function environmentsText(
+  environments: readonly EnvironmentSpec[],
+  isRestricted: (environment: string) => boolean,
+): string {
   if (environments.length === 0) return '';
   const rows = environments.map(({ name, rules: { allow, approvals, after } }) => {
     const before = after.length === 0 ? '' : ` after ${after.map(quoted).join(', ')}`;
     const wanted = approvals === null ? 'none' : `${approvals.count}, by ${peopleText(approvals.by)}`;
-    return `| ${quoted(name)}${before} | ${peopleText(allow)} | ${wanted} |`;
+    const also = isRestricted(name) ? ", as far as the operator's rule allows them too" : '';
+    return `| ${quoted(name)}${before} | ${peopleText(allow)}${also} | ${wanted} |`;
   });
   return ['| Environment | Who may deploy | Approvals |', '| --- | --- | --- |', ...rows].join('\n');
 }
