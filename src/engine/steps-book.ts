@@ -2,7 +2,7 @@ import type { StepsProgress } from '#src/model/delivery.ts';
 import type { WorkloadState } from '#src/model/rollout.ts';
 import type { RolloutChange } from '#src/model/rollout-change.ts';
 import { after, type Result, stepsOf } from '#src/model/steps.ts';
-import { type StepsPods, stepsReport } from '#src/model/steps-report.ts';
+import { phaseText, type StepsPods, stepsReport } from '#src/model/steps-report.ts';
 import type { RolloutTime } from './rollout-time.ts';
 import { short } from './rollout-words.ts';
 import type { StepsRequest } from './steps.ts';
@@ -58,6 +58,9 @@ export function openStepsBook(
       const tail = next.said.slice(progress.said.length);
       progress = { ...next, said: [...progress.said, ...said, ...tail.filter((it) => !said.includes(it))] };
       now = '';
+      // What was done before is over: nobody shall read it as what is done now.
+      const begins = phaseText(progress, strategy);
+      if (begins !== '') request.onProgress(short(`${where(progress, stepsOf(strategy).length)}${begins}`));
       await request.save(progress);
       show();
     },

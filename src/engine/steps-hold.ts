@@ -86,13 +86,17 @@ async function approval(stepping: Stepping, number: number, signal: AbortSignal,
       return fail('cancelled', `@${now.rejectedBy} rejected step ${number}.`);
     }
     if (now?.enough === true) {
-      return { kind: 'done', note: `approved by ${now.given.map((it) => `@${it}`).join(', ')}` };
+      const note = `approved by ${now.given.map((it) => `@${it}`).join(', ')}`;
+      // Shown before the gate opens: nobody shall read that it still waits.
+      book.tell(note);
+      return { kind: 'done', note };
     }
     const given = now?.given ?? [];
     if (JSON.stringify(given) !== shown) {
-      await stepping.gate({ kind: 'approval', gate, needed: rule.count, given });
       const missing = rule.count - given.length;
+      // With the gate, not after it: what is shown then is what it waits for.
       book.tell(`waits for ${missing} ${missing === 1 ? 'approval' : 'approvals'}`);
+      await stepping.gate({ kind: 'approval', gate, needed: rule.count, given });
       shown = JSON.stringify(given);
     }
     if (clock.now() >= until) {

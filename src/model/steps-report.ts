@@ -38,6 +38,16 @@ export function stepsReport(
   ].join('\n');
 }
 
+/** What begins with the phase, in few words, as plain text; '' once it is over. */
+export function phaseText(progress: StepsProgress, strategy: Strategy): string {
+  const { phase, step } = progress;
+  if (isOver(progress)) return '';
+  if (phase === 'aborting') return `Going back: ${progress.failed?.reason ?? ''}`;
+  const now = stepsOf(strategy)[step];
+  if ((phase !== 'placing' && phase !== 'holding') || now === undefined) return headline(progress).replace(/\.$/, '');
+  return stepText(now).replaceAll('`', '');
+}
+
 /** A step in words: `25% of the pods`, `5 min pause`. */
 function stepText(step: RolloutStep): string {
   switch (step.kind) {

@@ -138,6 +138,14 @@ describe('approvals between steps', () => {
       { kind: 'approval', gate: 'step 2', needed: 2, given: ['bob'] },
     ]);
     expect(seen.gates.at(-1)).toBeNull();
+    // What is done now is never what was done before.
+    const from = seen.told.indexOf('step 2 of 3: waits for 2 approvals');
+    expect(seen.told.slice(from, from + 4)).toEqual([
+      'step 2 of 3: waits for 2 approvals',
+      'step 2 of 3: waits for 1 approval',
+      'step 2 of 3: approved by @bob, @cy',
+      'step 3 of 3: 100% of the pods',
+    ]);
     expect(report).toMatch(/approved by .*bob, .*cy/);
   });
 
