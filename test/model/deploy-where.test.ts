@@ -154,6 +154,24 @@ table('a lock', [
     'ask',
     'refuse: production is locked by @bob since 2026-11-23 12:00 UTC: `release`. Ask @bob to release it (/unlock production); a maintainer may release it by force.',
   ],
+  [
+    'of somebody else’s, and somebody asks to roll back',
+    { ...locked({}), mode: 'rollback' },
+    'ask',
+    /a maintainer may release it by force\.$/,
+  ],
+  [
+    'of somebody else’s, and a maintainer asks to roll back',
+    { ...locked({}), mode: 'rollback', person: { login: 'ada', role: 'maintain', teams: [] } },
+    'ask',
+    /may release it by force\. To go over it: \/rollback production --force\.$/,
+  ],
+  [
+    'of somebody else’s, and a maintainer asks to deploy',
+    { ...locked({}), person: { login: 'ada', role: 'maintain', teams: [] } },
+    'ask',
+    /a maintainer may release it by force\.$/,
+  ],
   ['of somebody else’s, and somebody asked', locked({}), 'begin', /^refuse: production is locked by @bob/],
   [
     'of somebody’s, of a push',

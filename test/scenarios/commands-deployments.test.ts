@@ -111,6 +111,9 @@ describe('/rollback', () => {
     expect(replies(s).at(-1)).toMatch(/locked.*@bob.*a freeze/);
     await say(s, '/rollback staging --force');
     expect(replies(s).at(-1)).toMatch(/locked.*@bob/);
+    expect(replies(s).at(-1)).not.toContain('To go over it');
+    await say(s, '/rollback staging', { actor: 'max' });
+    expect(replies(s).at(-1)).toMatch(/locked.*@bob.*To go over it: \/rollback staging --force\./);
     const view = await deploys(s, '/rollback staging --force', { actor: 'max' });
     expect(outcomes(view)).toEqual({ 'deploy staging': 'success' });
     const audit = await s.store.audit.list(null, 20);

@@ -2,7 +2,7 @@ import type { ApprovalRule, DeployMode, JobGate, Window } from '#src/model/deplo
 import { type Role, sameLogin } from '#src/model/trust.ts';
 import { approvalText, countApprovals, type Said } from './approvals.ts';
 import { type CheckFact, judgeChecks } from './checks.ts';
-import { type Held, lockInTheWay, lockText } from './locks.ts';
+import { type Held, isMaintainer, lockInTheWay, lockText } from './locks.ts';
 import { digestOf, judgeOrder, type OrderFact } from './order.ts';
 import { type PeopleRules, refuseSomebody, type Somebody } from './people.ts';
 import { isOpen, nextOpening, openingText, windowsText } from './windows.ts';
@@ -161,7 +161,7 @@ function operatorsFile({ refusals }: DeployFacts): Finding | null {
   return refusals.length === 0 ? null : refuse(refusals.join(' '));
 }
 
-function lock({ locks, environment, via, actor, overLock, person }: DeployFacts): Finding | null {
+function lock({ locks, environment, via, actor, overLock, person, mode }: DeployFacts): Finding | null {
   const automatic = isAutomatic(via);
   const role: Role | null = isUnknown(person) || !sameLogin(person.login, actor) ? null : person.role;
   const held = lockInTheWay(locks, environment, { login: automatic ? null : actor, overLock, role });
@@ -169,7 +169,9 @@ function lock({ locks, environment, via, actor, overLock, person }: DeployFacts)
   const text = lockText(held, environment);
   const command = held.environment === '' ? '/unlock --all' : `/unlock ${environment}`;
   if (automatic) return wait('lock', `${text} It goes on once @${held.owner} has released the lock: ${command}.`);
-  return refuse(`${text} Ask @${held.owner} to release it (${command}); a maintainer may release it by force.`);
+  const release = `${text} Ask @${held.owner} to release it (${command}); a maintainer may release it by force.`;
+  const over = mode === 'rollback' && role !== null && isMaintainer(role);
+  return refuse(over ? `${release} To go over it: /rollback ${environment} --force.` : release);
 }
 
 function movedTag({ tag, sha, environment, via, mode }: DeployFacts): Finding | null {

@@ -58,7 +58,7 @@ export function unlocking<T extends Held>(
 }
 
 /** True for those who may go over others' locks. */
-function isMaintainer(role: Role | null): boolean {
+export function isMaintainer(role: Role | null): boolean {
   return role !== null && hasRole(role, 'maintain');
 }
 
