@@ -12,7 +12,7 @@ export interface CatchUpOptions {
   readonly github: Pick<GitHub, 'probot' | 'client'>;
   readonly store: {
     readonly deliveries: Pick<DeliveryStore, 'missing' | 'add'>;
-    readonly runs: Pick<RunStore, 'exists'>;
+    readonly runs: Pick<RunStore, 'exists' | 'ofKey'>;
     readonly told: ToldStore;
   };
   readonly intake: Intake;

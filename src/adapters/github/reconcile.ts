@@ -14,7 +14,7 @@ import { firstLine, timeOf } from './understand.ts';
 
 export interface ReconcileParts {
   readonly github: Pick<GitHub, 'probot' | 'client'>;
-  readonly store: { readonly runs: Pick<RunStore, 'exists'>; readonly told: ToldStore };
+  readonly store: { readonly runs: Pick<RunStore, 'exists' | 'ofKey'>; readonly told: ToldStore };
   readonly intake: Intake;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -125,9 +125,17 @@ async function takeIn(parts: ReconcileParts, news: News, result: Reconciled, sig
   const { runs } = parts.store;
   const give = async (trigger: Trigger): Promise<void> => {
     signal.throwIfAborted();
-    if (await runs.exists(repository.id, trigger.sha, runKey(trigger))) return;
+    const known = await runs.exists(repository.id, trigger.sha, runKey(trigger));
+    if (known && !(await addsToPush(trigger))) return;
     await parts.intake({ kind: 'trigger', repository, trigger });
     result.runs += 1;
+  };
+  /** Its commit was pushed before it was opened, and what it adds to that isn't known yet. */
+  const addsToPush = async (trigger: Trigger): Promise<boolean> => {
+    if (trigger.kind !== 'pull_request' || trigger.fork || trigger.branch === repository.defaultBranch) return false;
+    const ofBranch = await runs.ofKey(repository.id, runKey(trigger));
+    if (!ofBranch.some((run) => run.trigger.kind === 'push' && run.trigger.sha === trigger.sha)) return false;
+    return !(await runs.exists(repository.id, trigger.sha, runKey({ ...trigger, added: true })));
   };
   // Pull requests first: a push to their branch is theirs.
   for (const trigger of news.pulls) await give(trigger);

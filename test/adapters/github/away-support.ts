@@ -8,6 +8,7 @@ import type { Delivery } from '#src/engine/store.ts';
 import { type Event, runKey, type Trigger } from '#src/model/event.ts';
 import { makeTown, type Town } from '#test/dev/github/town.ts';
 import { memoryTold, openTestGitHub, silent } from './support.ts';
+import { runOf } from '#test/model/samples.ts';
 
 /** A server that receives, dispatches and catches up as the product does, on stores in memory, and makes runs as its engine does. */
 export interface Slip extends AsyncDisposable {
@@ -46,6 +47,9 @@ export async function makeSlip(): Promise<Slip> {
   const told = memoryTold();
   const runs = new Map<string, string>();
   const triggers: Trigger[] = [];
+  const made: Trigger[] = [];
+  const ofKey = async (_repositoryId: number, name: string) =>
+    made.filter((trigger) => runKey(trigger) === name).map(runOf);
   const open: { close(): Promise<void> }[] = [];
   const key = (repositoryId: number, sha: string, name: string) => `${repositoryId} ${sha} ${name}`;
   const deliveries = {
@@ -75,7 +79,7 @@ export async function makeSlip(): Promise<Slip> {
     start(change = {}) {
       const catchUp = openCatchUp({
         github,
-        store: { deliveries, told, runs: { exists: async (...of) => runs.has(key(...of)) } },
+        store: { deliveries, told, runs: { exists: async (...of) => runs.has(key(...of)), ofKey } },
         intake,
         wake: () => dispatcher.wake(),
         everyMs: null,
@@ -141,6 +145,7 @@ export async function makeSlip(): Promise<Slip> {
     triggers.push(trigger);
     const name = key(repository.id, trigger.sha, runKey(trigger));
     if (runs.has(name)) return 'Known already.';
+    made.push(trigger);
     runs.set(name, `${runKey(trigger)} ${trigger.sha}`);
     return 'A run.';
   }

@@ -129,6 +129,20 @@ it('sees a moved tag, a moved pull request of a fork, and what a later process f
   expect(slip.runs.slice(-2)).toEqual([`refs/pull/1/head ${evil}`, `refs/tags/latest ${evil}`]);
 });
 
+it('sees a pull request that was opened after its push', async () => {
+  const { town } = slip;
+  await town.git('checkout', '--quiet', '-b', 'topic');
+  const topic = await town.commit('b.txt', 'b');
+  await town.push('topic');
+  await slip.settled();
+  await look();
+  noDeliveries();
+  await town.github.people.openPullRequest('acme/shop', { title: 'More', head: 'topic', by: 'mia' });
+  expect(await look()).toMatchObject({ runs: 1, complete: true });
+  expect(slip.triggers.at(-1)).toMatchObject({ kind: 'pull_request', number: 1, sha: topic, branch: 'topic' });
+  expect(await look()).toMatchObject({ runs: 0 });
+});
+
 it('asks for nothing but the lists while nothing changed, and conditionally after a start', async () => {
   await slip.town.git('tag', 'v1');
   await slip.town.push('v1');
