@@ -143,6 +143,13 @@ export function webApp(parts: WebParts): Express {
   app.use(runRoutes({ ...parts, isOperator, record }, links, assets));
   const { environments } = parts;
   if (environments) {
+    app.get('/environments', async (request, response, next) => {
+      if (isOperator(request)) return next();
+      // Says no more than the first page does; a repository's page doesn't exist without its link.
+      response.status(401);
+      const body = operator.configured ? signInBody(false) : closedBody();
+      await sendHtml(response, page(assets, { title: operator.configured ? 'Sign in' : 'Running', body }));
+    });
     app.use(environmentRoutes({ ...parts, environments, isOperator, record }, links, assets, form));
     app.use(apiRoutes({ ...parts, environments, operator, record, links: absolute }));
   }

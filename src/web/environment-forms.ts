@@ -39,9 +39,10 @@ export function actionForms(
     );
   // A preview is its pull request's: it goes neither back nor on.
   if (isPreview(environment)) return cancel ? html`<div class="actions">${cancel}</div>` : null;
+  const back = rollbackTarget(history, null);
   const others = all.filter((one) => one.environment !== environment && one.spec !== null);
   return html`<div class="actions">
-${history.length > 0 && fold('rollback', 'Roll back', rollbackContent(form, here, history))}
+${back.kind === 'found' && fold('rollback', 'Roll back', rollbackContent(form, here, back.record))}
 ${
   current !== null &&
   others.length > 0 &&
@@ -76,11 +77,8 @@ ${cancel}
 function rollbackContent(
   form: (action: EnvironmentAction, content: Html) => Html,
   here: Html,
-  history: readonly DeploymentRecord[],
+  { sha, details, actor }: DeploymentRecord,
 ): Html {
-  const target = rollbackTarget(history, null);
-  if (target.kind === 'none') return html`<p>${target.message}</p>`;
-  const { sha, details, actor } = target.record;
   return form(
     'rollback',
     html`${here}<p>Restores <strong>${details.tag ?? (details.title || 'the images')}</strong> of <code>${sha.slice(0, 7)}</code>, deployed by ${actor}.</p>

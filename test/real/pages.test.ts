@@ -168,7 +168,19 @@ describe('the page of environments', () => {
     const { site, asked, page, context, complaints } = await openEnvironments(false);
     await using _site = site;
     const production = page.locator('#env-production');
-    await production.getByText('Roll back', { exact: true }).click();
+    const back = production.getByText('Roll back', { exact: true });
+    const unlock = production.getByRole('button', { name: 'Unlock' });
+    const apart = async () => {
+      const [one, other] = [await back.boundingBox(), await unlock.boundingBox()];
+      return [(other?.x ?? 0) - (one?.x ?? 0), (other?.y ?? 0) - (one?.y ?? 0)];
+    };
+    const before = await apart();
+    await back.click();
+    // The row of buttons stays as it is; what is unfolded stands below it.
+    expect(await apart()).toEqual(before);
+    const row = await unlock.boundingBox();
+    const now = await production.getByRole('button', { name: 'Roll back now' }).boundingBox();
+    expect(now?.y).toBeGreaterThan((row?.y ?? 0) + (row?.height ?? 0));
     await production.getByText('Even if it is locked').click();
     await production.getByRole('button', { name: 'Roll back now' }).click();
     await page.locator('#env-staging summary', { hasText: 'Promote' }).click();

@@ -66,6 +66,19 @@ describe("the page of a repository's environments", () => {
     ]);
   });
 
+  it('offers no way back where there is none', async () => {
+    await using site = await openDemo();
+    await seedEnvironments(site.store);
+    const asked = async () => partOf((await page(`${site.url}/environments/acme/shop`, asOperator)).text, 'production');
+    expect(await asked()).toContain('Roll back now');
+    for (const record of await site.store.deployments.list(acme.id, 'production', 100)) {
+      await site.store.deployments.save({ ...record, state: 'failure' });
+    }
+    const part = await asked();
+    expect(part).toContain('History');
+    expect(part).not.toMatch(/Roll back\b(?! to this)/);
+  });
+
   it("doesn't exist for whoever has neither its link nor the token, and gives the link's owner no buttons", async () => {
     await using site = await openDemo();
     await seedEnvironments(site.store);
@@ -76,7 +89,10 @@ describe("the page of a repository's environments", () => {
         expect((await page(`${site.url}/environments/acme/shop${path}${query}`)).status).toBe(404);
       }
     }
-    expect((await page(`${site.url}/environments`)).status).toBe(404);
+    const overview = await page(`${site.url}/environments`);
+    expect(overview.status).toBe(401);
+    expect(overview.text).toContain('action="/sign-in"');
+    expect(overview.text).not.toContain('acme');
     expect((await page(site.links.environments({ owner: 'acme', name: 'unknown' }))).status).toBe(404);
     expect((await page(site.links.environments(acme))).text).not.toContain('<form');
     expect((await page(`${site.url}/environments/ACME/Shop`, asOperator)).text).toContain('<form');
