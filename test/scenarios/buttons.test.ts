@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { buttonsOf, environmentMark, refusedKey } from '#src/model/button.ts';
-import { PlatformError } from '#src/model/outcome.ts';
+import { PlatformError, UserError } from '#src/model/outcome.ts';
 import type { Job, RunView } from '#src/model/run.ts';
 import {
   deploys,
@@ -237,7 +237,7 @@ it('a refusal that GitHub cannot be told of now is not asked again, when it coul
 
 it('Retry deploys nothing for who may not deploy there', async () => {
   const base = options();
-  const s = await world({ cluster: base.cluster!, refuseRollout: 'Not now.' });
+  const s = await world({ cluster: { ...base.cluster!, refuse: () => new UserError('Not now.') } });
   await opened(s);
   const view = await deploys(s, '/deploy vault', { actor: 'rob' });
   expect(await press(s, view, 'deploy vault', 'Retry failed jobs')).toContain('@ada may not deploy');

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { UserError } from '#src/model/outcome.ts';
 import {
   commentedAt,
   deploys,
@@ -59,15 +60,10 @@ describe('/retry and /run', () => {
 
   it('deploy nothing for who may not deploy there', async () => {
     const base = options();
-    let broken = true;
-    const s = await world({
-      cluster: { ...base.cluster!, behave: () => (broken ? [] : [{ afterMs: 0 }]) },
-      refuseRollout: 'Not now.',
-    });
+    const s = await world({ cluster: { ...base.cluster!, refuse: () => new UserError('Not now.') } });
     await opened(s);
     const { run } = await deploys(s, '/deploy vault', { actor: 'rob' });
     expect(run.outcome?.kind).toBe('failure');
-    broken = false;
     await say(s, '/retry');
     expect(replies(s).at(-1)).toContain('@ada may not deploy');
     expect(await s.engine.intake({ kind: 'rerun', repository, sha: head, actor: 'ada', externalId: null })).toContain(

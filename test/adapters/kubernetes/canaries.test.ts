@@ -37,7 +37,7 @@ beforeEach(async () => {
 });
 afterEach(async () => fixture.close());
 
-const read = (name = beside): Workload | null => fixture.kubernetes.get('deployments', 'shop', name) as Workload | null;
+const read = (name = beside): Workload | null => fixture.kubernetes.get('deployments', 'shop', name);
 async function until<T>(what: () => Promise<T> | T, holds: (value: T) => boolean): Promise<T> {
   for (let i = 0; i < 200; i += 1) {
     const value = await what();

@@ -144,7 +144,7 @@ async function watch(world: World, signal: AbortSignal): Promise<void> {
   }
 }
 
-const read = (name = 'api'): Workload | null => fixture.kubernetes.get('deployments', 'shop', name) as Workload | null;
+const read = (name = 'api'): Workload | null => fixture.kubernetes.get('deployments', 'shop', name);
 const state = () => ({
   replicas: read()?.spec.replicas,
   image: read()?.spec.template.spec.containers[0]?.image,
