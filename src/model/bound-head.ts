@@ -15,11 +15,15 @@ export type BoundHead =
 /**
  * The commit that was the pull request's head when a comment was written (`at`), if it still is (`live`). The times have
  * whole seconds: a head of the comment's own second may have come before or after it, and counts as moved; so does the last
- * of two that came in one second. Without any record the live head counts.
+ * of two that came in one second, unless the pull request never had another. Without any record the live head counts.
  */
 export function boundHead(heads: readonly KnownHead[], live: string, at: number): BoundHead {
   if (heads.length === 0) return { kind: 'head', sha: live };
   const sorted = heads.toSorted((a, b) => timeOf(a) - timeOf(b) || a.receivedAt - b.receivedAt);
+  // The only head that it ever had was meant, if it was there in that second.
+  const [first] = sorted;
+  const only = sorted.every((head) => head.sha === live);
+  if (first && only && seconds(timeOf(first)) <= seconds(at)) return { kind: 'head', sha: live };
   const before = sorted.filter((head) => isBefore(head, at));
   const last = before.at(-1);
   if (last === undefined) return { kind: 'moved', from: null, to: live };
