@@ -101,12 +101,12 @@ it('goes on with what waits, rolls out, goes back or was just asked for', async 
     { ...simple('flux', first), runs: null },
   ]);
   expect(wrong).toEqual([]);
-}, 300_000);
+}, 480_000);
 
 it('goes on with steps, blue and green, and previews', async () => {
   const environments = {
     canary: 'steps: [50%, 100%]',
-    paused: 'steps: [50%, { pause: 10s }, 100%]',
+    paused: 'steps: [50%, { pause: 1m }, 100%]',
     stepped: 'steps: [50%, approval, 100%]',
     checked: 'steps: [50%, { job: smoke }, 100%]',
     last: 'steps: [50%, 100%]',
@@ -153,7 +153,7 @@ it('goes on with steps, blue and green, and previews', async () => {
     closed: () => phase(closed) === 'Terminating',
   };
   await allStand(scene, standing);
-  // Its time runs: last.
+  // Its time runs, and GitHub is told what a step does each ten seconds: last.
   say('bob', '/deploy paused main');
   const pause = { paused: () => beside('paused') === 1 && /pause/i.test(quay.title(first, 'deploy paused')) };
   await allStand(scene, pause);
@@ -183,7 +183,7 @@ it('goes on with steps, blue and green, and previews', async () => {
   expect(kubernetes.get('services', 'shop', 'green')?.spec.selector).toEqual({ app: 'green' });
   expect(kubernetes.get('namespaces', '', `shop-pr-${closed}`)).toBeNull();
   expect(quay.title(third, 'preview')).toContain('Pull request #2 was closed.');
-}, 300_000);
+}, 480_000);
 
 const preview = `apiVersion: apps/v1
 kind: Deployment

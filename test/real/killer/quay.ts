@@ -60,7 +60,7 @@ export function openQuay(
     };
   };
   async function until(what: string | (() => string), look: () => boolean): Promise<void> {
-    const late = Date.now() + 60_000;
+    const late = Date.now() + 150_000;
     while (!look()) {
       if (Date.now() > late) {
         throw new Error(
